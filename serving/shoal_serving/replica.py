@@ -29,6 +29,7 @@ from shoal.errors import LoadError, ShoalError
 from shoal_serving.artifacts import Cache, Progress
 from shoal_serving.hosting import HostedModel
 from shoal_serving.http.app import HttpApp
+from shoal_serving.http.server import write_heads_with_bodies
 from shoal_serving.loading import load_model
 from shoal_serving.metrics import Exporter
 from shoal_serving.model import LoadedModel
@@ -62,6 +63,7 @@ class Replica:
         self._proving = ThreadPoolExecutor(1, thread_name_prefix="prove")
 
     def __serve_build_asgi_app__(self) -> HttpApp:
+        write_heads_with_bodies()
         return HttpApp(self.models, self.config.max_body_bytes, self.config.access_log)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
