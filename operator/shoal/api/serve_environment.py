@@ -17,11 +17,12 @@ FAST_MODE: Mapping[str, str] = {
     # Ray counts by a datagram per request to a Python process; ours counts in the replica.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
     "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
-    # An inference changes nothing, so one that a dying replica swallowed is asked again elsewhere:
-    # twice at most, so that a request that kills replicas does not kill them all. HAProxy can ask
-    # again only what fits its buffer.
+    # An inference changes nothing, so one that a dying replica swallowed is asked again elsewhere.
+    # Where HAProxy knows of no other replica yet, that takes three tries: one lost on a connection
+    # that was kept open, one refused, one to Serve's own proxy. No more, so that a request that
+    # kills replicas does not kill them all. HAProxy can ask again only what fits its buffer.
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
-    "RAY_SERVE_HAPROXY_RETRIES": "2",
+    "RAY_SERVE_HAPROXY_RETRIES": "3",
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "65536",
     # The first refused connection takes a replica out, until two checks find it well again. An
     # HAProxy that a reload replaced checks no more, but serves its kept connections on: so it gets
