@@ -13,6 +13,7 @@ from shoal.api.tensors import Datatype, TensorSpec
 from shoal.errors import InvalidRequest, ModelNotFound
 from shoal_serving.http import oip
 from shoal_serving.http.message import BINARY, JSON, Request, Response
+from shoal_serving.http.oip.wording import shown
 from shoal_serving.model import LoadedModel
 from shoal_serving.stats import Histogram, Sum
 
@@ -164,7 +165,7 @@ def _timeout(value: Any) -> float | None:
         or not 0 <= value <= _LARGEST_TIMEOUT_US
     ):
         raise InvalidRequest(
-            f"parameter 'timeout': expected microseconds as a whole number, got {value!r}",
+            f"parameter 'timeout': expected microseconds as a whole number, got {shown(value)}",
             "timeout",
         )
     return value / 1e6 if value else None
