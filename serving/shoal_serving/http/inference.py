@@ -118,12 +118,12 @@ async def statistics(request: Request, revision: str | None) -> Response:
 async def index(request: Request, revision: str | None) -> Response:
     """The repository index: this one model, and why it is not ready if it is not."""
     hosted = request.model
-    failure = hosted.failure
+    serving, failure = hosted.serving, hosted.failure
     entry = {
         "name": hosted.name,
-        "version": hosted.serving.revision if hosted.serving else "",
-        "state": "READY" if hosted.serving else _INDEX_STATES[hosted.state],
-        "reason": failure.message if failure else "",
+        "version": serving.revision if serving else "",
+        "state": "READY" if serving else _INDEX_STATES[hosted.state],
+        "reason": failure.message if failure and not serving else "",
     }
     return Response.json([entry])
 
