@@ -1,7 +1,8 @@
 """The fleet's ledger: one small Serve application that knows what every replica says it holds.
 
 Soft state in memory: replicas push, the control plane reads `GET /-/shoal/models` with the fleet's
-token. It decides nothing, and a restarted ledger is whole again after one heartbeat.
+token. It decides nothing, and a restarted ledger is whole again after one heartbeat; until then it
+is silent, because who has not reported yet is not gone.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ from shoal_serving.http.message import Response
 
 MODELS = "/-/shoal/models"
 LONGEST_WAIT_S = 60.0
+# Within a heartbeat of its start, and the time that a report takes, every replica has reported.
+WHOLE_AFTER_S = HEARTBEAT_S + 1.0
 
 
 class Entries:
@@ -71,6 +74,7 @@ class LedgerDeployment:
         self._entries = Entries()
         self._changed = asyncio.Event()
         self._token = _token()
+        self._whole_from = time.monotonic() + WHOLE_AFTER_S
 
     def __serve_build_asgi_app__(self) -> "LedgerApp":
         return LedgerApp(self)
@@ -87,6 +91,11 @@ class LedgerDeployment:
         if not self._token:
             return True
         return hmac.compare_digest(authorization, b"Bearer " + self._token.encode())
+
+    @property
+    def whole(self) -> bool:
+        """Whether every replica has had the time to report."""
+        return time.monotonic() >= self._whole_from
 
     def ledger(self) -> Ledger:
         """What is known now."""
@@ -124,6 +133,8 @@ class LedgerApp:
             return Response.json({"error": "expected the fleet's token as a Bearer token"}, 401)
         if scope["path"] != MODELS:
             return Response.json({"error": f"there is nothing at {scope['path']}"}, 404)
+        if not self._ledger.whole:
+            return Response.json({"error": "the ledger has just started; try again soon"}, 503)
         known = headers.get(b"if-none-match", b"")
         ledger = await self._changed(known, _wait(scope))
         etag = _etag(ledger)

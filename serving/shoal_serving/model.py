@@ -82,7 +82,7 @@ class LoadedModel:
         futures: Sequence[asyncio.Future[Tensors]] = ()
         try:
             encoded = await self._encoded_aside(query) if large else self.task.encode(query)
-            self._check_count(len(encoded.feeds))
+            self._check_count(sum(map(self._runs, encoded.feeds)))
             parts = [self._parts(feed) for feed in encoded.feeds]
             limit = self._timeout if timeout is None else min(self._timeout, timeout)
             feeds = [part for feed in parts for part in feed]
@@ -91,6 +91,10 @@ class LoadedModel:
         finally:
             self._left(futures)
         return self.task.decode(encoded, joined(rows, parts))
+
+    def _runs(self, feed: Feed) -> int:
+        """How often the model runs for a feed, at most."""
+        return max(1, -(-feed.rows // self.max_batch_size)) if self.batches else 1
 
     def _parts(self, feed: Feed) -> list[Feed]:
         """What runs for a feed: parts of at most a batch, or all of it where rows must not mix."""
@@ -104,10 +108,11 @@ class LoadedModel:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self.task.encode, query)
 
-    def _check_count(self, feeds: int) -> None:
-        if feeds > self._batcher.max_queue:
+    def _check_count(self, runs: int) -> None:
+        """No request may fill the queue by itself, or everybody else would be refused meanwhile."""
+        if runs > self._batcher.max_queue:
             raise InvalidRequest(
-                f"the request needs {feeds} runs of the model; a request may need "
+                f"the request needs {runs} runs of the model; a request may need "
                 f"{self._batcher.max_queue} (spec.batching.maxQueueSize). Send less at once"
             )
 

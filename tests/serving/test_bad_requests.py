@@ -149,6 +149,19 @@ def test_a_wrong_method_is_told_the_right_one(twin: str, client: httpx.Client, m
     assert "takes POST" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("path", ["", "/v2/health/ready", "/v2/models/twin"])
+def test_head_is_get_without_the_body(twin: str, client: httpx.Client, path: str) -> None:
+    answer, whole = client.head(twin + path), client.get(twin + path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == whole.headers["content-length"]
+
+
+def test_an_error_is_short_whatever_was_sent(samples: dict[str, str], client: httpx.Client) -> None:
+    body = {"inputs": "disk full", "parameters": {"x" * 10**6: 1}}
+    answer = client.post(samples["alarm-triage"], json=body)
+    assert (answer.status_code, len(answer.content) < 2000) == (400, True)
+
+
 @pytest.mark.parametrize("path", ["/v3", "/v2/models", "/v2/models/twin/infer/more", "/%2e%2e/"])
 def test_an_address_below_a_model_that_is_not_there_is_a_404(
     twin: str, client: httpx.Client, path: str

@@ -13,6 +13,7 @@ from shoal.api.tensors import Datatype, TensorSpec
 from shoal.errors import InvalidRequest, ModelNotFound
 from shoal_serving.http import oip
 from shoal_serving.http.message import BINARY, JSON, Request, Response
+from shoal_serving.http.oip.wording import shown
 from shoal_serving.model import LoadedModel
 from shoal_serving.stats import Histogram, Sum
 
@@ -117,12 +118,12 @@ async def statistics(request: Request, revision: str | None) -> Response:
 async def index(request: Request, revision: str | None) -> Response:
     """The repository index: this one model, and why it is not ready if it is not."""
     hosted = request.model
-    failure = hosted.failure
+    serving, failure = hosted.serving, hosted.failure
     entry = {
         "name": hosted.name,
-        "version": hosted.serving.revision if hosted.serving else "",
-        "state": "READY" if hosted.serving else _INDEX_STATES[hosted.state],
-        "reason": failure.message if failure else "",
+        "version": serving.revision if serving else "",
+        "state": "READY" if serving else _INDEX_STATES[hosted.state],
+        "reason": failure.message if failure and not serving else "",
     }
     return Response.json([entry])
 
@@ -164,7 +165,7 @@ def _timeout(value: Any) -> float | None:
         or not 0 <= value <= _LARGEST_TIMEOUT_US
     ):
         raise InvalidRequest(
-            f"parameter 'timeout': expected microseconds as a whole number, got {value!r}",
+            f"parameter 'timeout': expected microseconds as a whole number, got {shown(value)}",
             "timeout",
         )
     return value / 1e6 if value else None

@@ -11,6 +11,7 @@ from shoal.errors import InvalidRequest, Overloaded, RequestTooLarge
 from shoal_serving.http.asgi import Message, Receive, Send
 from shoal_serving.http.disconnects import DisconnectWatch
 from shoal_serving.http.stalls import StallWatch
+from shoal_serving.tasks.reading import expected, kind
 
 if TYPE_CHECKING:
     from shoal_serving.hosting import HostedModel
@@ -84,7 +85,7 @@ class Request:
         self.size = len(body)
         self._check_length(self.size)
         encoding = self.headers.get(b"content-encoding")
-        if encoding is None:
+        if not encoding:
             return body
         return self._unpacked(body, encoding.decode("latin-1").lower())
 
@@ -99,7 +100,7 @@ class Request:
         except orjson.JSONDecodeError as error:
             raise InvalidRequest(f"the body is not valid JSON: {error}") from error
         if not isinstance(value, dict):
-            raise InvalidRequest(f"expected a JSON object, got {type(value).__name__}")
+            raise expected("the body", "a JSON object", kind(value))
         return value
 
     async def _rest(self, body: bytes) -> bytes:

@@ -12,6 +12,9 @@ from shoal_serving.http.message import Response
 # A child of Ray Serve's logger, so that the lines land in the replica's own log.
 logger = logging.getLogger("ray.serve.shoal.http")
 
+# A message quotes what the client sent, which may be as long as a body may be.
+MOST_CHARACTERS = 1000
+
 STATUSES: dict[type[errors.RequestError], tuple[int, str]] = {
     errors.InvalidRequest: (400, "invalid_request_error"),
     errors.AdministrationRefused: (403, "permission_error"),
@@ -40,7 +43,14 @@ def problem(error: BaseException, path: str) -> Response:
 
 
 def _shape(error: errors.RequestError, kind: str, path: str) -> dict[str, object]:
+    message = _brief(str(error))
     if not path.startswith("v1/"):
-        return {"error": str(error)}
-    said = {"message": str(error), "type": kind, "param": error.param, "code": None}
-    return {"error": said}
+        return {"error": message}
+    param = None if error.param is None else _brief(error.param)
+    return {"error": {"message": message, "type": kind, "param": param, "code": None}}
+
+
+def _brief(text: str) -> str:
+    """Both ends of a text: what is wrong stands at one, what was expected often at the other."""
+    half = MOST_CHARACTERS // 2
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:half]} … {text[-half:]}"

@@ -72,6 +72,7 @@ async def test_a_body_may_come_in_any_parts(site):
         ("GZip", gzip.compress),
         ("deflate", zlib.compress),
         ("identity", bytes),
+        ("", bytes),
     ],
 )
 async def test_a_body_may_be_packed(site, encoding, pack):

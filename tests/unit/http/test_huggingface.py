@@ -38,6 +38,7 @@ async def test_parameters_reach_the_task(classifier):
         ({"inputs": "a", "parameters": {"top_k": 0}}, "top_k"),
         ({"inputs": "a", "parameters": {"speed": 1}}, "speed"),
         ({"inputs": "a", "options": {}}, "options"),
+        ("a", "the body: expected a JSON object, got a string"),
     ],
 )
 async def test_a_mistake_names_its_field(classifier, body, word):

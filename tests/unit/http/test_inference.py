@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from asgi_client import Call, ask
 from graphs import adder
-from stand_ins import Arithmetic, loaded, rows, spec
+from stand_ins import Arithmetic, loaded, revision, rows, spec
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
 from shoal.api.model import OnnxRuntime
+from shoal.api.runtime import ModelConfig
 from shoal.api.tensors import Datatype
 from shoal.errors import InvalidRequest
 from shoal_serving.backends.onnx import OnnxBackend
+from shoal_serving.hosting import HostedModel
+from shoal_serving.http.app import HttpApp
 
 MODEL = "/ops/m/v2/models/m"
 INFER = f"{MODEL}/infer"
@@ -213,6 +216,18 @@ async def test_the_index_says_why_a_model_is_not_ready(site, outcome, state, rea
     (entry,) = (await ask(app, "POST", "/ops/m/v2/repository/index")).json
     assert (entry["state"], entry["version"]) == (state, "")
     assert entry["reason"].startswith(reason)
+
+
+async def test_a_model_that_serves_is_ready_for_no_reason_though_a_newer_one_failed():
+    outcomes = [loaded()]  # and then no more, which is an error
+    model = HostedModel("ops/m", "node", lambda *_: outcomes.pop(), changed=lambda: None)
+    for generation in (1, 2):
+        wanted = revision(generation, f"file:///models/{generation}")
+        await model.configure(ModelConfig(namespace="ops", name="m", wanted=wanted))
+    assert model.failure is not None
+    app = HttpApp({"ops/m": model}, 2**20, access_log=False)
+    (entry,) = (await ask(app, "POST", "/ops/m/v2/repository/index")).json
+    assert entry == {"name": "m", "version": "r1", "state": "READY", "reason": ""}
 
 
 async def test_a_real_graph_answers_too(site, tmp_path):

@@ -232,7 +232,7 @@ def test_a_header_length_outside_the_body_is_refused(length):
     ("specs", "body", "words"),
     [
         ([X, N], b"", "is for models of one input, and this one has 2"),
-        ([X], b"\0" * 12, "FP32 [1,2] takes 8 bytes of binary data, got 12"),
+        ([X], b"\0" * 12, "FP32 [-1,2] takes a multiple of 8 bytes, got 12"),
         ([TensorSpec(name="x", datatype="FP32", shape=(-1, -1, -1))], b"", "cannot tell the shape"),
         ([TensorSpec(name="x", datatype="FP32", shape=(2, -1, -1))], b"", "cannot tell the shape"),
         ([TensorSpec(name="x", datatype="BYTES", shape=(-1, 2))], b"", "must hold one element"),

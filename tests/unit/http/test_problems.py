@@ -37,6 +37,13 @@ def test_overload_says_when_to_come_again():
     assert (b"retry-after", b"7") in response.headers
 
 
+@pytest.mark.parametrize("path", ["v2/x", "v1/x"])
+def test_a_problem_stays_short_whatever_a_client_sent(path):
+    response = problem(errors.InvalidRequest("x" * 10**6 + ": expected y", "x" * 10**6), path)
+    assert len(response.body) < 3000
+    assert b": expected y" in response.body
+
+
 def test_what_nobody_expected_is_not_told_to_the_client():
     response = problem(ZeroDivisionError("/secret"), "v2")
     assert response.status == 500

@@ -33,6 +33,15 @@ def test_an_address_does_not_take_other_methods(path, method):
             find_route(other, path, "m")
 
 
+@pytest.mark.parametrize(("path", "method"), EVERY)
+def test_what_can_be_got_can_be_asked_for_its_head(path, method):
+    if method == "GET":
+        assert find_route("HEAD", path, "m") == ADDRESSES[path]["GET"]
+    elif "GET" not in ADDRESSES[path]:
+        with pytest.raises(MethodNotAllowed, match="not HEAD"):
+            find_route("HEAD", path, "m")
+
+
 def test_only_inferences_are_counted():
     counted = {path for path, method in EVERY if ADDRESSES[path][method].counted}
     assert counted == {"", "v1/embeddings", "v1/rerank", "rerank"}

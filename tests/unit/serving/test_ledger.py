@@ -69,6 +69,7 @@ class Deployment:
     """Stands in for the ledger's deployment, which only Ray Serve can make."""
 
     def __init__(self):
+        self.whole = True
         self.entries = Entries()
         self.waiting = asyncio.Event()
         self._reported = asyncio.Event()
@@ -121,6 +122,13 @@ async def test_a_stranger_learns_nothing(get, token):
     answer = await get(token=token)
     assert answer.status == 401
     assert b"ops" not in answer.body
+
+
+async def test_until_every_replica_has_had_time_to_report_the_ledger_is_silent(get, deployment):
+    deployment.whole = False
+    assert (await get()).status == 503
+    deployment.whole = True
+    assert (await get()).status == 200
 
 
 async def test_another_address_is_not_found(get):

@@ -237,6 +237,13 @@ async def test_a_full_queue_refuses_a_query_and_drain_does_not_wait_for_it(serve
     await model.drain()
 
 
+async def test_a_query_that_would_fill_the_queue_by_itself_is_refused(serve):
+    model = serve(Arithmetic(), max_batch_size=2, max_queue_size=3)
+    with pytest.raises(InvalidRequest, match="needs 4 runs of the model; a request may need 3"):
+        await model.answer(rows(1, 2, 3, 4, 5, 6, 7))
+    assert len((await model.answer(rows(1, 2, 3, 4, 5, 6)))["y"]) == 6
+
+
 async def test_the_rest_of_a_query_that_failed_is_not_run(serve):
     backend = Arithmetic()
     model = serve(backend, max_batch_size=1)

@@ -49,9 +49,17 @@ def _numbers(spec: TensorSpec, body: memoryview) -> Array:
     if len(unknown) > 1:
         raise _not_deducible(spec, "at most one dimension besides the batch may vary")
     for axis in unknown:
-        row = DTYPES[spec.datatype].itemsize * math.prod(shape[:axis] + shape[axis + 1 :])
-        shape[axis] = len(body) // row if row else 0
+        shape[axis] = _count(spec, math.prod(shape[:axis] + shape[axis + 1 :]), len(body))
     return read_binary(spec, shape, body)
+
+
+def _count(spec: TensorSpec, elements: int, size: int) -> int:
+    """How long the unknown dimension is, of which one step has so many elements."""
+    step = DTYPES[spec.datatype].itemsize * elements
+    if step and size % step:
+        what = f"{spec.datatype} {shown_shape(spec.shape)}"
+        raise invalid_input(spec, f"{what} takes a multiple of {step} bytes, got {size}")
+    return size // step if step else 0
 
 
 def _not_deducible(spec: TensorSpec, rule: str) -> InvalidRequest:
