@@ -214,9 +214,10 @@ def _reader(node: Any) -> _Reader:
     if node.type.startswith("seq(map("):
         return _map_reader(node.name)
     spec = _spec(node)
+    name = spec.name  # and not the node, which would keep the whole session in memory
     if spec.datatype is Datatype.BYTES:
-        return _Reader((spec,), lambda value: {node.name: _to_bytes(value)})
-    return _Reader((spec,), lambda value: {node.name: value}, plain=True)
+        return _Reader((spec,), lambda value: {name: _to_bytes(value)})
+    return _Reader((spec,), lambda value: {name: value}, plain=True)
 
 
 def _map_reader(name: str) -> _Reader:
