@@ -91,16 +91,19 @@ class Batcher:
         """Take over what a warm-up run cost."""
         self._costs.learn(key, rows, seconds)
 
-    def submit(self, feeds: Sequence[Feed], deadline: float) -> list[asyncio.Future[Tensors]]:
-        """Queue one request's feeds, to be started before `deadline` (`time.monotonic`).
+    def submit(
+        self, feeds: Sequence[Feed], deadline: float, begun: bool = False
+    ) -> list[asyncio.Future[Tensors]]:
+        """Queue feeds of one request, to be started before `deadline` (`time.monotonic`).
 
-        Cancel a future to take its feed out again.
+        Of a request that has `begun` the rest is taken in any case. Cancel a future to take its
+        feed out again.
 
         Raises:
-            Overloaded: the queue is full. A request is taken whole or not at all.
+            Overloaded: the queue is full. Feeds are taken all together or not at all.
         """
-        if self._queued >= self.max_queue:
-            raise Overloaded(f"the queue is full: {self._queued} requests wait; try again later")
+        if self._queued >= self.max_queue and not begun:
+            raise Overloaded(f"the queue is full: {self._queued} inputs wait; try again later")
         loop = asyncio.get_running_loop()
         now = time.monotonic()
         futures = [self._append(feed, loop, deadline, now) for feed in feeds]

@@ -18,7 +18,7 @@ from shoal_serving.backends import Backend
 from shoal_serving.batching import Batcher
 from shoal_serving.measure import give_back_memory
 from shoal_serving.proof import Proof, check_answer
-from shoal_serving.rows import WrongRows, alike, apart, changed, joined, shapes, split
+from shoal_serving.rows import WrongRows, alike, apart, changed, joined, portions, shapes, split
 from shoal_serving.stats import Statistics
 from shoal_serving.tasks import Encoded, Feed, Task
 from shoal_serving.tensors import Tensors
@@ -79,22 +79,27 @@ class LoadedModel:
             RequestError: the query cannot be answered. A cancelled query leaves the queue.
         """
         self._in_flight += 1
-        futures: Sequence[asyncio.Future[Tensors]] = ()
         try:
             encoded = await self._encoded_aside(query) if large else self.task.encode(query)
-            self._check_count(sum(map(self._runs, encoded.feeds)))
             parts = [self._parts(feed) for feed in encoded.feeds]
             limit = self._timeout if timeout is None else min(self._timeout, timeout)
             feeds = [part for feed in parts for part in feed]
-            futures = self._batcher.submit(feeds, time.monotonic() + limit)
-            rows = [await future for future in futures]
+            rows = await self._outputs(feeds, time.monotonic() + limit)
         finally:
-            self._left(futures)
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._drained.set()
         return self.task.decode(encoded, joined(rows, parts))
 
-    def _runs(self, feed: Feed) -> int:
-        """How often the model runs for a feed, at most."""
-        return max(1, -(-feed.rows // self.max_batch_size)) if self.batches else 1
+    async def _outputs(self, feeds: Sequence[Feed], deadline: float) -> list[Tensors]:
+        """Each feed's outputs, of however many feeds: others' requests come between its portions,
+        and no request fills the queue by itself.
+        """
+        outputs: dict[int, Tensors] = {}
+        for portion in portions(feeds, self.max_batch_size):
+            submitted = self._batcher.submit([feeds[i] for i in portion], deadline, bool(outputs))
+            outputs.update(zip(portion, await _all(submitted), strict=True))
+        return [outputs[i] for i in range(len(feeds))]
 
     def _parts(self, feed: Feed) -> list[Feed]:
         """What runs for a feed: parts of at most a batch, or all of it where rows must not mix."""
@@ -107,23 +112,6 @@ class LoadedModel:
     async def _encoded_aside(self, query: Any) -> Encoded[Any]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self.task.encode, query)
-
-    def _check_count(self, runs: int) -> None:
-        """No request may fill the queue by itself, or everybody else would be refused meanwhile."""
-        if runs > self._batcher.max_queue:
-            raise InvalidRequest(
-                f"the request needs {runs} runs of the model; a request may need "
-                f"{self._batcher.max_queue} (spec.batching.maxQueueSize). Send less at once"
-            )
-
-    def _left(self, futures: Sequence[asyncio.Future[Tensors]]) -> None:
-        for future in futures:
-            # Read the exception too: a failed sibling of a failed feed is nobody's surprise.
-            if not future.cancel() and not future.cancelled():
-                future.exception()
-        self._in_flight -= 1
-        if not self._in_flight:
-            self._drained.set()
 
     def tune(self, config: ModelRevision) -> None:
         """Take over limits that need no reload."""
@@ -210,6 +198,17 @@ class LoadedModel:
         self._backend.close()
         self.bytes = Bytes()
         give_back_memory()
+
+
+async def _all(futures: Sequence[asyncio.Future[Tensors]]) -> list[Tensors]:
+    """The results, in order; where one failed or nobody waits any more, the rest is not run."""
+    try:
+        return [await future for future in futures]
+    finally:
+        for future in futures:
+            # Read the exception too: a failed sibling of a failed feed is nobody's surprise.
+            if not future.cancel() and not future.cancelled():
+                future.exception()
 
 
 _ANOTHER_SAMPLE = "Put a request it can answer into sample.json in the model's folder."

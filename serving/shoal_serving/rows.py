@@ -3,7 +3,8 @@
 Pure functions of feeds and tensors; what runs them is the model's business.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -45,6 +46,26 @@ def split(feed: Feed, size: int) -> list[Feed]:
         )
         for start in range(0, feed.rows, size)
     ] or [feed]
+
+
+def portions(feeds: Sequence[Feed], rows: int) -> list[Sequence[int]]:
+    """The feeds' places in portions of at most `rows` rows (one feed at least), those of one key
+    beside each other.
+    """
+    if sum(feed.rows for feed in feeds) <= rows:
+        return [range(len(feeds))]
+    by_key: dict[Hashable, list[int]] = {}
+    for place, feed in enumerate(feeds):
+        by_key.setdefault(feed.key, []).append(place)
+    cut: list[list[int]] = []
+    room = 0
+    for place in itertools.chain.from_iterable(by_key.values()):
+        if feeds[place].rows > room or not cut:
+            cut.append([])
+            room = rows
+        cut[-1].append(place)
+        room -= feeds[place].rows
+    return list(cut)
 
 
 def joined(rows: list[Tensors], parts: Sequence[Sequence[Feed]]) -> list[Tensors]:
