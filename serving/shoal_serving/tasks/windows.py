@@ -38,7 +38,7 @@ class Windows:
         return range(0, max(self.length - self.stride, 1), self.room - self.stride)
 
     def log_probabilities(self, rows: Sequence[Floats]) -> tuple[list[Floats], float]:
-        """Of each window's tokens of text, FP32 [tokens], and of the first position (CLS), its least.
+        """Of each window's tokens of text, FP32 [tokens], and the least of a first position (CLS).
 
         `rows` are the windows' logits, each [at least its own length]: what pads a row is ignored.
         """
