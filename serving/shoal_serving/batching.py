@@ -1,8 +1,10 @@
 """How requests become a batch: no timer, no idle wait.
 
 While the backend is idle a feed runs at once; while it is busy feeds gather, and the next run takes
-up to `max_rows` rows of one key, oldest first. Batches that are known to be quick run on the event
-loop itself, because handing them to a thread costs more than they do; the others run in a thread.
+up to `max_rows` rows of one key, oldest first. Keys take turns, and a batch that takes long but
+wins nothing by its size is made smaller: what is short need not wait for all that is long. Batches
+that are known to be quick run on the event loop itself, because handing them to a thread costs more
+than they do; the others run in a thread.
 
 A batcher knows feeds, rows, keys and deadlines. It never knows HTTP, text or what a row means.
 Times are those of `time.monotonic`: uvloop's own clock counts whole milliseconds, which is too
@@ -23,6 +25,9 @@ from shoal_serving.tensors import Tensors
 
 INLINE_S = 0.001
 SWEEP_S = 0.05
+# A batch that takes longer makes others wait, so its size must be worth it: a row of it must cost
+# less than this part of what it costs in any smaller batch.
+LONG_S, WORTH_IT = 0.1, 0.8
 COSTS_REMEMBERED = 1024
 
 Run = Callable[[Sequence[Feed]], list[Tensors]]
@@ -46,6 +51,23 @@ class _Costs:
     def foretell(self, key: Hashable, rows: int) -> float:
         """A batch of a size never seen may take for ever."""
         return self._seconds.get((key, _size(rows)), math.inf)
+
+    def worthwhile(self, key: Hashable, most: int) -> int:
+        """How many rows to run together: fewer than `most` where more only take longer."""
+        size = _size(most)
+        while size and self._wasteful(key, size):
+            size -= 1
+        return min(most, 1 << size)
+
+    def _wasteful(self, key: Hashable, size: int) -> bool:
+        seconds = self._seconds.get((key, size), 0.0)
+        if seconds <= LONG_S:
+            return False
+        smaller = [self._seconds.get((key, less), math.inf) for less in range(size)]
+        if smaller[-1] == math.inf:  # half has never been tried, so it is tried next
+            return True
+        least = min(took / (1 << less) for less, took in enumerate(smaller))
+        return seconds / (1 << size) > WORTH_IT * least
 
     def learn(self, key: Hashable, rows: int, seconds: float) -> None:
         kind = (key, _size(rows))
@@ -140,20 +162,22 @@ class Batcher:
         running.add_done_callback(lambda done: self._finish_and_continue(batch, rows, done))
 
     def _take(self, now: float) -> list[_Waiting]:
-        """The next batch: feeds of the key whose oldest feed is the oldest of all."""
+        """The next batch: feeds of the key that has waited longest for its turn."""
         while self._queues:
-            key = min(self._queues, key=lambda key: self._queues[key][0].since)
-            batch = self._take_from(self._queues[key], now)
-            if not self._queues[key]:
+            key, queue = next(iter(self._queues.items()))
+            batch = self._take_from(queue, self._costs.worthwhile(key, self.max_rows), now)
+            if queue:
+                self._queues.move_to_end(key)
+            else:
                 del self._queues[key]
             if batch:
                 return batch
         return []
 
-    def _take_from(self, queue: deque[_Waiting], now: float) -> list[_Waiting]:
+    def _take_from(self, queue: deque[_Waiting], most: int, now: float) -> list[_Waiting]:
         batch: list[_Waiting] = []
         rows = 0
-        while queue and (not batch or rows + _room(queue[0].feed) <= self.max_rows):
+        while queue and (not batch or rows + _room(queue[0].feed) <= most):
             waiting = queue.popleft()
             self._queued -= 1
             if _still_wanted(waiting, now):

@@ -15,6 +15,8 @@ from shoal.errors import ArtifactRefused
 from shoal_serving.artifacts.digest import plain_path
 from shoal_serving.artifacts.transfer import CHUNK, Meter, Progress, check_count
 
+# ValueError and RecursionError: what tarfile makes of headers that mean nothing, or one another.
+_UNSOUND = (tarfile.TarError, zlib.error, EOFError, BadGzipFile, ValueError, RecursionError)
 _SUFFIXES = (".tar.gz", ".tgz")
 _WAY_OUT = "Make it again: tar -chzf MODEL.tar.gz -C FOLDER . (which follows links)."
 
@@ -39,7 +41,7 @@ def unpack(archive: Path, into: Path, limit: int, progress: Progress, source: st
         try:
             _extract_all(stream, into, source)
             stream.drain()
-        except (tarfile.TarError, zlib.error, EOFError, BadGzipFile) as error:
+        except _UNSOUND as error:
             raise _refused(source, f"is not a sound .tar.gz: {error}") from error
     return _whole(into, source)
 

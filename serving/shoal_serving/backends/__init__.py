@@ -24,7 +24,10 @@ class Backend(Protocol):
 
     @property
     def batches(self) -> bool:
-        """Whether rows of several requests may run together: every first dimension is dynamic."""
+        """Whether rows of several requests may run together: every first dimension is dynamic.
+
+        Whether they then mind each other is seen only when they run.
+        """
 
     def run(self, inputs: Tensors, outputs: Sequence[str] | None = None) -> Tensors:
         """Compute the named outputs, or all of them.

@@ -46,6 +46,7 @@ _LEVELS = {
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 _ACTION = "Export the model again, or serve it with a version of Shoal that supports it."
+_LOCALE = "Install the locale that it names, or export the model with locale C."
 _CAST = "Cast its BF16 inputs and outputs to FP32 inside the graph."
 _CALLER_ERRORS = (
     ort.capi.onnxruntime_pybind11_state.InvalidArgument,
@@ -53,8 +54,8 @@ _CALLER_ERRORS = (
     ort.capi.onnxruntime_pybind11_state.Fail,
     ValueError,
 )
-# The words of errors that no value of a caller's brings about.
-_DEVICE = re.compile("CUDA|CUBLAS|CUDNN|TensorRT", re.IGNORECASE)
+# The words of errors that are the machine's: its device fails, or it has no memory left.
+_MACHINE = re.compile("CUDA|CUBLAS|CUDNN|TensorRT|allocate memory|bad_alloc", re.IGNORECASE)
 
 
 class OnnxBackend:
@@ -74,7 +75,8 @@ class OnnxBackend:
         self._session: ort.InferenceSession | None = _open(path, options, threads)
         self._inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self._readers = {node.name: _reader(node) for node in self._session.get_outputs()}
-        self._outputs = tuple(spec for reader in self._readers.values() for spec in reader.specs)
+        outputs = [spec for reader in self._readers.values() for spec in reader.specs]
+        self._outputs = tuple(_with_rows(spec, self._inputs) for spec in outputs)
         specs = self._inputs + self._outputs
         self._by_value = any(spec.datatype is Datatype.BF16 for spec in specs)
         self._text = tuple(s.name for s in self._inputs if s.datatype is Datatype.BYTES)
@@ -105,8 +107,8 @@ class OnnxBackend:
             values = self._compute(names, inputs)
         except _CALLER_ERRORS as error:
             said = _first_line(error)
-            if _DEVICE.search(said):
-                raise InferenceFailed(f"the device failed: {said}") from error
+            if _MACHINE.search(said):
+                raise InferenceFailed(f"the machine failed: {said}") from error
             raise InvalidRequest(f"the model refused these values: {said}") from error
         except Exception as error:
             raise InferenceFailed(f"ONNX Runtime failed: {_first_line(error)}") from error
@@ -140,12 +142,15 @@ def _open(path: Path, options: OnnxRuntime, threads: int) -> ort.InferenceSessio
     _check_present(wanted)
     try:
         session = ort.InferenceSession(
-            str(path), _session_options(options.session_options, threads), providers=wanted
+            str(path),
+            _session_options(options.session_options, threads),
+            providers=wanted,
+            enable_fallback=0,  # else a provider that fails while it runs is replaced by the CPU
         )
     except Exception as error:
-        raise ModelLoadFailed(
-            f"ONNX Runtime cannot load {path.name}: {_first_line(error)}.", _ACTION
-        ) from error
+        said = _first_line(error)
+        action = _LOCALE if "construct locale" in said else _ACTION
+        raise ModelLoadFailed(f"ONNX Runtime cannot load {path.name}: {said}.", action) from error
     _check_used(wanted, session.get_providers())
     return session
 
@@ -197,6 +202,13 @@ def _spec(node: Any) -> TensorSpec:
 
 def _shape(shape: Sequence[object] | None) -> tuple[int, ...]:
     return tuple(size if isinstance(size, int) and size >= 0 else -1 for size in shape or ())
+
+
+def _with_rows(output: TensorSpec, inputs: Sequence[TensorSpec]) -> TensorSpec:
+    """An output that declares one row of any number (LightGBM's converter does) has any number."""
+    if output.shape[:1] != (1,) or not inputs or any(i.shape[:1] != (-1,) for i in inputs):
+        return output
+    return output.model_copy(update={"shape": (-1, *output.shape[1:])})
 
 
 class _Reader:

@@ -99,7 +99,7 @@ class FeatureExtraction:
             self._text.refuse_cut(rows)
         unread = self._unread(prompt)
         pooled = [
-            slice(unread if isinstance(text, str) else 0, len(row.ids))
+            slice(min(unread, len(row.ids) - 1) if isinstance(text, str) else 0, len(row.ids))
             for text, row in zip(query.texts, rows, strict=True)
         ]
         return Encoded(query, [self._text.feed(row) for row in rows], (pooled, counted(rows)))
@@ -111,7 +111,7 @@ class FeatureExtraction:
         return self._text.one(text.lower() if self._lower else text, side)
 
     def _unread(self, prompt: str) -> int:
-        """How many tokens at the beginning the pooling leaves out; always fewer than there are."""
+        """How many tokens at the beginning the pooling leaves out, where more of them follow."""
         if self._pooling is None or self._pooling.reads_prompt or not prompt:
             return 0
         tokens, _ = self._text.tokens(prompt, self._text.max_length - self._text.single.size)

@@ -103,7 +103,14 @@ class ModelFolder:
         positions = self.config.get("max_position_embeddings") or self.config.get("n_positions")
         if positions is None or self.config.get("model_type") not in _POSITIONS_AFTER_PADDING:
             return positions
-        return int(positions) - int(self.config.get("pad_token_id") or 0) - 1
+        return int(positions) - self.pad_token_id - 1
+
+    @property
+    def pad_token_id(self) -> int:
+        """The padding id of config.json, which may leave out what transformers takes as given."""
+        after = self.config.get("model_type") in _POSITIONS_AFTER_PADDING
+        stated = self.config.get("pad_token_id")
+        return int(after) if stated is None else int(stated)
 
     def pad_token(self) -> str | None:
         """The padding token as the tokenizer's files name it."""

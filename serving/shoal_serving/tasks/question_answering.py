@@ -1,12 +1,14 @@
 """`question-answering`: a question and a context to the spans of the context that answer it.
 
-As Hugging Face's pipeline does it, but for two things, so that a score stays a probability: answers
-of one wording are one answer with its best score (theirs: the sum), and the windows of a long
-context have one distribution (`windows`; theirs: one for each).
+As Hugging Face's pipeline does it, but for three things, so that a score stays a probability: it is
+the model's own, over all positions (theirs leaves out the question and so is a little higher);
+answers of one wording are one answer with its best score (theirs: the sum); and the windows of a
+long context have one distribution (`windows`; theirs: one for each).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ from shoal_serving.tasks.questions import (
     query_of,
 )
 from shoal_serving.tasks.reading import expected
-from shoal_serving.tasks.spans import best_spans
+from shoal_serving.tasks.spans import Floats, Span, best_spans
 from shoal_serving.tasks.text import TextEncoder
 from shoal_serving.tasks.windows import Windows
 from shoal_serving.tensors import Tensors
@@ -152,13 +154,29 @@ class QuestionAnswering:
         windows = read.windows
         starts, no_start = windows.log_probabilities([row[self._starts][0] for row in rows])
         ends, no_end = windows.log_probabilities([row[self._ends][0] for row in rows])
-        # An answer is never longer than what the model saw at once.
-        longest = min(options.max_answer_len, windows.room)
         # One wording may be found in many places, so look at more spans than answers are wanted.
         count = 1 if options.top_k == 1 else 4 * options.top_k + 16
-        spans = best_spans(np.exp(starts), np.exp(ends), longest, count)
-        answers = list(distinct(context, read.encoding, spans, options.align_to_words))
+        spans = _best_of_windows(windows.begins, starts, ends, options.max_answer_len, count)
+        wordings = distinct(context, read.encoding, spans, options.align_to_words)
+        answers = list(islice(wordings, options.top_k))
         if options.handle_impossible_answer:
             answers.append(Answer("", float(np.exp(no_start + no_end)), 0, 0))
             answers.sort(key=lambda answer: -answer.score)
         return answers[: options.top_k] or [NO_ANSWER]
+
+
+def _best_of_windows(
+    begins: Sequence[int],
+    starts: Sequence[Floats],
+    ends: Sequence[Floats],
+    longest: int,
+    count: int,
+) -> list[Span]:
+    """The best spans of all windows, of which several may be one span; tokens as in the text."""
+    found = [
+        (begin + first, begin + last, score)
+        for begin, start, end in zip(begins, starts, ends, strict=True)
+        for first, last, score in best_spans(np.exp(start), np.exp(end), longest, count)
+    ]
+    found.sort(key=lambda span: -span[2])
+    return found

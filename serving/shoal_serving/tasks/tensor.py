@@ -1,6 +1,7 @@
 """`tensor`: the graph's own inputs and outputs, for any graph.
 
-Rows of several requests run together where the backend batches; else each request runs alone.
+Rows of several requests run together where the backend batches; else each request runs alone, and
+so does one whose inputs have first dimensions of different sizes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,19 +42,7 @@ class TensorTask:
         tensors_named(inputs, self._names)
         for spec in self._inputs:
             _check(spec, inputs[spec.name])
-        if self._batches:
-            self._check_rows(inputs)
         return inputs
-
-    def _check_rows(self, inputs: Tensors) -> None:
-        first, *others = self._names
-        for name in others:
-            if len(inputs[name]) != len(inputs[first]):
-                raise InvalidRequest(
-                    f"input '{name}': expected as many rows as '{first}', "
-                    f"{len(inputs[first])}, got {len(inputs[name])}",
-                    name,
-                )
 
     def to_tensors(self, answer: Tensors) -> Tensors:
         return answer
@@ -68,7 +57,8 @@ class TensorTask:
         return {name: array.tolist() for name, array in answer.items()}
 
     def encode(self, query: Tensors) -> Encoded[Tensors]:
-        if not self._batches:
+        sizes = {len(query[name]) for name in self._names} if self._batches else ()
+        if len(sizes) != 1:  # what is first in its inputs need not be rows: graphs may compare sets
             return Encoded(query, [Feed(query, 1, object())])
         # Datatypes are the graph's own, so shapes alone say what may be joined.
         key = tuple(query[name].shape[1:] for name in self._names)

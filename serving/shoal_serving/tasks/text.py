@@ -129,8 +129,14 @@ class TextEncoder:
             )
 
     def feed(self, row: Row) -> Feed:
-        """One row to run, beside others of about its length."""
+        """One row to run, beside others of about its length.
+
+        Raises:
+            InvalidRequest: it is of no tokens: an empty text, and a tokenizer that adds nothing.
+        """
         length = len(row.ids)
+        if not length:
+            raise InvalidRequest("a text has no tokens, and this model reads one at least")
         ones = np.ones(length, np.int64)
         values = {"input_ids": row.ids, "token_type_ids": row.types, "attention_mask": ones}
         tensors: Tensors = {name: self._tensor(name, values[name]) for name in self._inputs}
@@ -143,6 +149,8 @@ class TextEncoder:
         return values.astype(dtype, copy=False)[None]
 
     def _key(self, length: int) -> int:
+        if self._width > 0:
+            return self._width
         if "attention_mask" not in self._inputs:
             return length  # padding would be read
         return max(_SHORTEST_BUCKET, 1 << (length - 1).bit_length())

@@ -59,14 +59,14 @@ def _read(folder: ModelFolder) -> Tokenizer:
 
 
 def _pad_id(folder: ModelFolder, tokenizer: Tokenizer) -> int:
-    """Padding is masked out, so a model whose files name none can be padded with anything: 0."""
+    """Padding is masked out, so a model whose files name none can be padded with anything."""
     token = folder.pad_token()
     named = None if token is None else tokenizer.token_to_id(token)
     if named is not None:
         return named
     if tokenizer.padding is not None:
         return int(tokenizer.padding["pad_id"])
-    return int(folder.config.get("pad_token_id") or 0)
+    return folder.pad_token_id
 
 
 def _max_length(folder: ModelFolder, tokenizer: Tokenizer, width: int) -> int:

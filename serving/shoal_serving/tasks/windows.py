@@ -1,11 +1,13 @@
 """A long text read through overlapping windows, and one set of probabilities for all of it.
 
 Were each window a distribution of its own, the best of a window without the answer would look as
-good as the answer. So the windows are joined first. Of a token that two windows saw, the logit
-counts from the window where it is further from the edge; what the windows put outside the text
-(question and special tokens) counts once, from the window that puts least there; one softmax over
-all of that gives the probabilities. With one window that is its softmax over all positions, so
-scores mean the same however many windows a text takes.
+good as the answer. So the windows share one softmax: over the tokens of the text, each with the
+largest logit that a window gives it, and over what the windows put outside the text (question and
+special tokens), which counts once, from the window that puts least there. A span is read within one
+window, because where a start of one window meets an end of another, no window saw that answer; and
+no window is left out, because a model may find in one what it misses in the next. With one window
+that is its softmax over all positions, so scores mean the same however many windows a text takes,
+and those of different spans never sum to more than 1.
 """
 
 from collections.abc import Sequence
@@ -35,27 +37,28 @@ class Windows:
         """The first token of each window."""
         return range(0, max(self.length - self.stride, 1), self.room - self.stride)
 
-    def log_probabilities(self, rows: Sequence[Floats]) -> tuple[Floats, float]:
-        """Of each token of the text, FP32 [length], and of the first position (CLS), its least.
+    def log_probabilities(self, rows: Sequence[Floats]) -> tuple[list[Floats], float]:
+        """Of each window's tokens of text, FP32 [tokens], and the least of a first position (CLS).
 
         `rows` are the windows' logits, each [at least its own length]: what pads a row is ignored.
         """
-        parts: list[Floats] = []
+        largest = np.full(self.length, -np.inf, np.float32)
+        texts: list[Floats] = []
         outside: list[np.float32] = []
         for begin, row in zip(self.begins, rows, strict=True):
-            row = row.astype(np.float32, copy=False)
-            held = min(self.room, self.length - begin)
-            parts.append(row[self.offset :][self._owned(begin, held)])
-            tail = row[self.offset + held : self.size + held]
-            outside.append(_log_sum(np.concatenate((row[: self.offset], tail))))
-        joined = np.concatenate([*parts, np.array([min(outside)])])
-        total = _log_sum(joined)
-        return joined[:-1] - total, float(min(row[0] for row in rows) - total)
+            text, around = self._parted(row.astype(np.float32, copy=False), begin)
+            seen = largest[begin : begin + len(text)]
+            np.maximum(seen, text, out=seen)
+            texts.append(text)
+            outside.append(_log_sum(around))
+        total = _log_sum(np.append(largest, min(outside)))
+        return [text - total for text in texts], float(min(row[0] for row in rows) - total)
 
-    def _owned(self, begin: int, held: int) -> slice:
-        half = self.stride // 2
-        last = begin + held == self.length
-        return slice(half if begin else 0, held if last else self.room - self.stride + half)
+    def _parted(self, row: Floats, begin: int) -> tuple[Floats, Floats]:
+        """A window's logits of text, and those of what is around it."""
+        end = self.offset + min(self.room, self.length - begin)
+        around = np.concatenate((row[: self.offset], row[end : end + self.size - self.offset]))
+        return row[self.offset : end], around
 
 
 def _log_sum(logits: Floats) -> np.float32:

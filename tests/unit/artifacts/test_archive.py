@@ -119,6 +119,16 @@ BROKEN = {
     "no members": (packed(), "holds no files"),
     "no header": (gzip.compress(header() + b"x" * 512 + header()), "broken header"),
     "backwards": (gzip.compress(header(size=-(1 << 40))), "backwards"),
+    "names of names": (
+        gzip.compress((header(type=tarfile.GNUTYPE_LONGNAME, size=1) + bytes(512)) * 3000),
+        "not a sound",
+    ),
+    "sparse without a map": (
+        packed(
+            member("model", b"x", pax_headers={"GNU.sparse.major": "1", "GNU.sparse.minor": "0"})
+        ),
+        "not a sound",
+    ),
     "long header": (gzip.compress(header(type=tarfile.XHDTYPE, size=1 << 40)), "too long"),
     "long name": (gzip.compress(header(type=tarfile.GNUTYPE_LONGNAME, size=1 << 40)), "too long"),
 }

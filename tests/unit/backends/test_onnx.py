@@ -123,7 +123,7 @@ def test_only_the_outputs_that_are_asked_for_are_computed(graph):
         (["n", 2], ["n", 2], True),
         ([None, 2], [None, 2], True),
         ([1, 2], [1, 2], False),
-        (["n", 2], [1, 2], False),
+        (["n", 2], [3, 2], False),
         ([], [], False),
     ],
 )
@@ -153,6 +153,13 @@ def test_an_index_out_of_range_is_the_callers_mistake(graph, capfd):
         backend.run({"x": np.array([0, 99])})
     assert backend.run({"x": np.array([2])})["y"].tolist() == [2]
     assert capfd.readouterr().err == ""
+
+
+def test_memory_that_is_not_there_is_not_the_callers_mistake(graph):
+    node = helper.make_node("ConstantOfShape", ["x"], ["y"])
+    kinds = {"x": (TensorProto.INT64, [1])}, {"y": (TensorProto.FLOAT, ["n"])}
+    with pytest.raises(InferenceFailed, match=r"the machine failed: .*allocate memory"):
+        graph([node], *kinds).run({"x": np.array([10**13])})
 
 
 def test_values_that_fit_no_shape_are_the_callers_mistake(graph):
@@ -248,6 +255,10 @@ def test_a_provider_that_is_not_here_is_refused_and_not_replaced(opened, tmp_pat
     with pytest.raises(ProviderUnavailable, match=f"{provider} is not in this build") as refused:
         opened(tmp_path / "model.onnx", [provider, "CPUExecutionProvider"])
     assert "spec.backend.onnxRuntime.executionProviders" in refused.value.action
+
+
+def test_a_provider_that_fails_while_it_runs_is_not_replaced(identity):
+    assert not identity()._session._enable_fallback
 
 
 def test_the_cpu_may_be_asked_for_by_name(opened, tmp_path):

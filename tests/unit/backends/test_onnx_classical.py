@@ -5,6 +5,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from shoal.api.tensors import Datatype
+from shoal.errors import ModelLoadFailed
 
 FLOATS = (TensorProto.FLOAT, ["n", 2])
 X = np.array([[1, 0], [0, 1], [3, 0]], np.float32)
@@ -110,6 +111,31 @@ def test_both_tensors_are_declared(zipped):
         "output_probability_labels": (Datatype.BYTES, (-1, -1)),
     }
     assert zipped.batches
+
+
+def test_a_label_of_one_row_is_one_of_any_number_of_rows(graph):
+    # So LightGBM's converter declares it, and gives as many as there are.
+    outputs = {"output_label": (TensorProto.INT64, [1]), "scores": (TensorProto.FLOAT, ["n", 2])}
+    backend = graph([trees([0, 1])], {"x": FLOATS}, outputs)
+    assert backend.outputs[0].shape == (-1,)
+    assert backend.batches
+
+
+def test_a_graph_of_one_row_gives_one_row(graph):
+    outputs = {"output_label": (TensorProto.INT64, [1]), "scores": (TensorProto.FLOAT, [1, 2])}
+    backend = graph([trees([0, 1])], {"x": (TensorProto.FLOAT, [1, 2])}, outputs)
+    assert [spec.shape for spec in backend.outputs] == [(1,), (1, 2)]
+    assert not backend.batches
+
+
+def test_a_locale_that_is_not_here_is_named_with_the_way_out(graph):
+    node = helper.make_node(
+        "StringNormalizer", ["x"], ["y"], locale="xx_XX", case_change_action="LOWER"
+    )
+    texts = {"x": (TensorProto.STRING, ["n"])}, {"y": (TensorProto.STRING, ["n"])}
+    with pytest.raises(ModelLoadFailed, match="xx_XX") as failed:
+        graph([node], *texts)
+    assert "locale" in failed.value.action
 
 
 def test_one_of_both_may_be_asked_for(zipped):

@@ -129,12 +129,32 @@ async def test_only_feeds_of_one_key_share_a_batch(busy, runner):
     assert runner.batches[1:] == [[[1], [3]], [[2]]]
 
 
-async def test_the_key_that_waited_longest_runs_first(busy, runner):
+async def test_keys_take_turns(busy, runner):
     old = busy.submit([feed(i, key="old") for i in range(6)], NEVER)
     new = busy.submit([feed(9, key="new")], NEVER)
     runner.free.set()
     await values(old + new)
-    assert runner.batches[1:] == [[[0], [1], [2], [3]], [[4], [5]], [[9]]]
+    assert runner.batches[1:] == [[[0], [1], [2], [3]], [[9]], [[4], [5]]]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sizes"),
+    [
+        ({4: 8.0, 2: 4.0, 1: 2.0}, [1, 1, 1, 1]),  # twice the rows, twice the time
+        ({4: 8.0, 2: 4.0, 1: 3.0}, [2, 2]),
+        ({4: 8.0, 2: 7.0, 1: 6.0}, [4]),  # hardly longer than one
+        ({4: 0.08, 2: 0.04, 1: 0.02}, [4]),  # nobody waits long
+        ({4: 8.0}, [2, 2]),  # half is tried, and turns out to be quick
+        ({}, [4]),
+    ],
+)
+async def test_a_batch_that_takes_long_must_be_worth_its_size(busy, runner, seconds, sizes):
+    for rows, took in seconds.items():
+        busy.learn("long", rows, took)
+    futures = busy.submit([feed(i, key="long") for i in range(4)], NEVER)
+    runner.free.set()
+    await values(futures)
+    assert [len(batch) for batch in runner.batches[1:]] == sizes
 
 
 async def test_a_full_queue_refuses_the_next_request(busy):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from tokenizers import processors
 
 from shoal.errors import InvalidRequest, ModelLoadFailed, ModelUnsupported
 from shoal_serving.tasks.feature_extraction import FeatureExtraction
@@ -191,6 +192,17 @@ def test_a_prompt_that_fills_the_sequence_leaves_something_to_pool(embedder, emb
         }
     )
     assert np.isfinite(embed(model, "disk", prompt_name="long").vectors).all()
+
+
+def test_a_prompt_before_nothing_leaves_something_to_pool(embedder, embed, tokenizer):
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B")
+    model = embedder(
+        {
+            "config_sentence_transformers.json": PROMPTS,
+            "1_Pooling/config.json": {"pooling_mode": "max", "include_prompt": False},
+        }
+    )
+    assert np.isfinite(embed(model, "", prompt_name="query").vectors).all()
 
 
 def test_an_unknown_prompt_is_refused_with_those_there_are(embedder, embed):

@@ -120,6 +120,20 @@ def test_an_answer_is_found_wherever_it_is_and_as_surely(pointer, answers, place
     assert answer["score"] == pytest.approx(1, abs=1e-4)
 
 
+def test_an_answer_that_one_window_misses_is_found_in_the_next(pointer):
+    task, _ = pointer({})
+    words = ["磁"] * 60
+    words[22] = "disk"  # seen by the windows from 0 and from 20
+    body = {"inputs": {"question": "what?", "context": " ".join(words)}}
+    encoded = task.encode(task.from_json({**body, "parameters": {"doc_stride": 7}}))
+    rows = [np.zeros((1, 32), np.float32) for _ in encoded.feeds]
+    rows[1][0, 4 + 2] = 20  # after [CLS] what ? [SEP]
+    tensors = [{"start_logits": row, "end_logits": row} for row in rows]
+    answer = task.to_json(task.decode(encoded, tensors))
+    assert (answer["answer"], answer["start"]) == ("disk", 44)
+    assert answer["score"] == pytest.approx(1, abs=1e-4)
+
+
 def test_an_answer_in_two_windows_is_one_answer(pointer, answers):
     context = "磁 " * 22 + "disk" + " 盘" * 30
     found = answers(pointer({"disk": 9, "磁": 5}), context, top_k=20, doc_stride=13)

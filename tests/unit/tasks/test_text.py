@@ -37,6 +37,7 @@ def limits(model_max_length=None, max_seq_length=None, **config):
         (limits(model_max_length=100, max_seq_length=50, max_position_embeddings=64), 50),
         (limits(model_max_length=1000000000000000019884624838656, max_seq_length=50), 50),
         (limits(max_position_embeddings=514, model_type="roberta", pad_token_id=1), 512),
+        (limits(max_position_embeddings=514, model_type="xlm-roberta"), 512),
         (limits(max_position_embeddings=514, model_type="bert", pad_token_id=1), 514),
         (limits(n_positions=256), 256),
     ],
@@ -211,6 +212,19 @@ def test_rows_wait_only_for_rows_of_about_their_length(encoder):
     text = encoder({"tokenizer_config.json": {"model_max_length": 512}})
     keys = [text.feed(text.one("a " * (length - 2))).key for length in (3, 16, 17, 32, 33, 512)]
     assert keys == [16, 16, 32, 32, 64, 512]
+
+
+def test_a_text_of_no_tokens_is_refused(encoder, tokenizer):
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B")
+    text = encoder(tokenizer=tokenizer)
+    with pytest.raises(InvalidRequest, match="a text has no tokens"):
+        text.feed(text.one(" "))
+
+
+def test_rows_that_are_filled_to_one_length_share_a_batch(encoder, taking):
+    inputs = taking("input_ids", "attention_mask", shape=(-1, 64))
+    text = encoder({"tokenizer_config.json": {"model_max_length": 512}}, inputs=inputs)
+    assert {text.feed(text.one("a " * length)).key for length in (1, 20, 60)} == {64}
 
 
 def test_only_rows_of_one_length_share_a_batch_where_padding_would_be_read(encoder, taking):

@@ -13,7 +13,7 @@ from shoal_serving.artifacts.convert.safetensors import FLOATS, StoredTensor, op
 
 _FILE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_PICKLES = ("pytorch_model*.bin", "model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Checkpoints from before 2020 call a layer norm's weight and bias so.
 _OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
 _AGAIN = "Fetch or save the checkpoint again."

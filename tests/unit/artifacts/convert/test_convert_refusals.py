@@ -110,7 +110,15 @@ def test_quantized_weights_are_named(checkpoint):
 
 @pytest.mark.parametrize(
     "name",
-    ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "a.pt", "b.pth", "c.ckpt", "d.pkl"],
+    [
+        "pytorch_model.bin",
+        "pytorch_model-00001-of-00002.bin",
+        "model.bin",
+        "a.pt",
+        "b.pth",
+        "c.ckpt",
+        "d.pkl",
+    ],
 )
 def test_pickled_weights_are_refused_unopened(checkpoint, name):
     model = checkpoint(CLASSIFIER)
