@@ -37,7 +37,7 @@ async def test_a_full_queue_is_a_503_that_says_when_to_come_again(busy):
     await asyncio.sleep(0)
     answer = await ask(busy, "POST", INFER, body(3))
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json == {"error": "the queue is full: 1 requests wait; try again later"}
+    assert answer.json == {"error": "the queue is full: 1 inputs wait; try again later"}
     busy.backend.let_go()
     assert (await waiting).status == 200
 

@@ -160,7 +160,7 @@ async def test_a_batch_that_takes_long_must_be_worth_its_size(busy, runner, seco
 async def test_a_full_queue_refuses_the_next_request(busy):
     busy.max_queue = 2
     waiting = busy.submit([feed(1), feed(2)], NEVER)
-    with pytest.raises(Overloaded, match="2 requests wait"):
+    with pytest.raises(Overloaded, match="2 inputs wait"):
         busy.submit([feed(3)], NEVER)
     assert not any(future.done() for future in waiting)
 

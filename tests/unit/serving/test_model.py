@@ -238,11 +238,23 @@ async def test_a_full_queue_refuses_a_query_and_drain_does_not_wait_for_it(serve
     await model.drain()
 
 
-async def test_a_query_that_would_fill_the_queue_by_itself_is_refused(serve):
-    model = serve(Arithmetic(), max_batch_size=2, max_queue_size=3)
-    with pytest.raises(InvalidRequest, match="needs 4 runs of the model; a request may need 3"):
-        await model.answer(rows(1, 2, 3, 4, 5, 6, 7))
-    assert len((await model.answer(rows(1, 2, 3, 4, 5, 6)))["y"]) == 6
+async def test_a_query_of_more_rows_than_the_queue_holds_is_answered_whole(serve):
+    model = serve(Arithmetic(), max_batch_size=2, max_queue_size=1)
+    answer = await model.answer(rows(1, 2, 3, 4, 5, 6, 7))
+    assert answer["y"][:, 0].tolist() == [2, 4, 6, 8, 10, 12, 14]
+
+
+async def test_another_query_comes_between_the_batches_of_a_large_one(serve):
+    backend = Arithmetic()
+    model = serve(backend, max_batch_size=1)
+    backend.hold()
+    large = asyncio.create_task(model.answer(rows(1, 2, 3)))
+    await backend.entered()
+    small = asyncio.create_task(model.answer(rows(4)))
+    await asyncio.sleep(0)
+    backend.let_go()
+    await asyncio.gather(large, small)
+    assert [run["x"][0, 0] for run in backend.runs] == [1, 4, 2, 3]
 
 
 async def test_the_rest_of_a_query_that_failed_is_not_run(serve):
