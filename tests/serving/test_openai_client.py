@@ -112,3 +112,11 @@ def test_a_model_of_another_task_does_not_embed(samples: dict[str, str]) -> None
         pytest.raises(openai.BadRequestError, match="needs a feature-extraction model"),
     ):
         client.embeddings.create(model="alarm-triage", input="disk full")
+
+
+def test_as_many_texts_as_openai_takes_are_answered_in_one_request(client: openai.OpenAI) -> None:
+    texts = [f"alarm {number}" for number in range(2048)]
+    many = client.embeddings.create(model=NAME, input=texts)
+    assert [each.index for each in many.data] == list(range(2048))
+    last = client.embeddings.create(model=NAME, input=texts[-1])
+    np.testing.assert_allclose(many.data[-1].embedding, last.data[0].embedding, atol=CLOSE)
