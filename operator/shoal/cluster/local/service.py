@@ -28,7 +28,6 @@ class LocalService:
         self, store: Store, name: tuple[str, str], run: Path, port: int, cpus: float
     ) -> None:
         self.head: HeadRecord | None = None
-        self.adopted = False
         self._store = store
         self._namespace, self._name = name
         self._path = run / "ray.json"
@@ -42,7 +41,6 @@ class LocalService:
     def start(self) -> HeadRecord:
         """Have a head, without waiting until it answers."""
         self.head = adopt_head(self._path, self._port, self._cpus)
-        self.adopted = self.head is not None
         if self.head is None:
             self.head = start_head(self._path, self._port, self._cpus, self._cache)
         self._api = ServeApi(self.head.dashboard, self.head.token)
