@@ -8,12 +8,13 @@ from typing import Any
 import click
 import httpx
 
-from shoal.api import Model
+from shoal.api import ConditionType, Model
 from shoal.cli.command import Command
-from shoal.cli.kinds import MODELS, Target, named_targets_of
+from shoal.cli.kinds import Target, model_target_of
 from shoal.cli.objects import as_json
 from shoal.cli.progress import blocker
 from shoal.cli.scope import Scope, pass_scope, scoped
+from shoal.cli.tables import condition
 from shoal.cli.world import World
 from shoal.errors import InferenceFailed, WorldUnavailable
 
@@ -39,11 +40,9 @@ def infer(
     --text sends {"inputs": TEXT}. --json sends what it is given: a request of the Open Inference
     Protocol (its inputs are a list of tensors) or of the model's own task.
     """
-    targets = named_targets_of(what)
-    if len(targets) != 1 or targets[0].kind is not MODELS:
-        raise click.UsageError("expected one model/NAME", click.get_current_context())
+    target = model_target_of(what)
     request = _request(text, context, body)
-    click.echo(as_json(_ask(_model(World(scope), targets[0]), request)), nl=False)
+    click.echo(as_json(_ask(_model(World(scope), target), request)), nl=False)
 
 
 def _request(text: str | None, context: str | None, body: str | None) -> Any:
@@ -69,10 +68,11 @@ def _read_json(body: str) -> Any:
 def _model(world: World, target: Target) -> Model:
     model = world.get(target.kind, str(target.name))
     assert isinstance(model, Model)
-    if model.status.url is None:
+    ready = condition(model, ConditionType.READY)
+    if model.status.url is None or ready is None or ready.status != "True":
         blocking = blocker(model)
         why = f"{blocking.reason}: {blocking.message}" if blocking else "it was not looked at yet."
-        raise WorldUnavailable(f"models/{target.name} has no address: {why}")
+        raise WorldUnavailable(f"models/{target.name} is not ready: {why}")
     return model
 
 
