@@ -11,6 +11,7 @@ import httpx
 from shoal.api import ConditionType, Model
 from shoal.cli.command import Command
 from shoal.cli.kinds import Target, model_target_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.objects import as_json
 from shoal.cli.progress import blocker
 from shoal.cli.scope import Scope, pass_scope, scoped
@@ -26,7 +27,7 @@ shoal infer model/ops-qa --text "Who is on call?" --context "Ada is on call toda
 
 
 @click.command(cls=Command, example=_EXAMPLE)
-@click.argument("what", nargs=-1, metavar="model/NAME")
+@resources_argument("model/NAME")
 @click.option("--text", help="A text; a question, if there is a --context.")
 @click.option("--context", help="The text in which to look for the answer to --text.")
 @click.option("--json", "body", help="A request: JSON, @FILE, or - for standard input.")

@@ -14,6 +14,7 @@ import click
 from shoal.api.runtime import DEPLOYMENT
 from shoal.cli.command import Command
 from shoal.cli.kinds import Target, model_target_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.scope import Scope, pass_scope, scoped
 from shoal.cli.tail import Tail
 from shoal.cli.world import World
@@ -24,7 +25,7 @@ _POLL_S = 0.2
 
 
 @click.command(cls=Command, example="shoal logs model/alarm-triage -f")
-@click.argument("what", nargs=-1, metavar="[model/NAME]")
+@resources_argument("[model/NAME]")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines are written.")
 @click.option("--tail", type=click.IntRange(min=0), help="Only the last lines of each replica.")
 @scoped

@@ -140,5 +140,5 @@ async def test_a_terminal_sees_that_ray_is_awaited_first(served, store, shown, m
         monkeypatch.setenv("TERM", "xterm")
         await shown("Shoal is starting")
         seen = b""
-        while b"0/1 settled  0s  default  Provisioning" not in seen:
+        while b"0/1 settled  0s  Fleet default  Provisioning" not in seen:
             seen += await asyncio.to_thread(screen.read, 200)
