@@ -48,7 +48,7 @@ def up(
     cpus: float | None,
     beside: Beside = _nothing_beside,
 ) -> None:
-    """Serve what the home says until SIGINT or SIGTERM.
+    """Serve what the home says until SIGINT or SIGTERM, or until its terminal is closed (SIGHUP).
 
     `files` (or folders) are applied and watched. `beside` runs in the same event loop, to show a
     person how things go. Ray is told of `cpus` processors: by default four times those there are.
@@ -101,9 +101,7 @@ class _Platform:
         problems = [problem for path in self._files for problem in self._apply(path)]
         if problems:
             raise ExceptionGroup("files that do not say what they should", problems)
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop = _told_to_stop()
         if anew:
             self._forget_statuses()
         try:
@@ -193,6 +191,16 @@ class _Platform:
         logger.info(
             "shoal %s serves on %s; Ray's files are in %s", __version__, state.url, head.temp
         )
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Set by the signals that end it; what was started with `nohup` outlives its terminal."""
+    stop, numbers = asyncio.Event(), [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _log_to(home: Path) -> None:

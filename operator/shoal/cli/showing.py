@@ -126,15 +126,17 @@ class _Display:
     def _show_pending(self) -> bool:
         """Show what is waited for, and for how long; whether there is anything."""
         pending = [one for one in self._models.values() if not _settled(one)]
-        if not pending:
+        fleets = [one for one in self._fleets.values() if blocker(one)]
+        awaited = [*fleets, *pending] if pending or not self._models else []
+        if not awaited:
             self._since = None
             self._progress.show("")
             return False
         self._since = self._since or time.monotonic()
         waited = span(time.monotonic() - self._since)
         settled = len(self._models) - len(pending)
-        first = next((one for one in self._fleets.values() if blocker(one)), pending[0])
-        self._progress.show(f"{settled}/{len(self._models)} settled  {waited}  {step(first)}")
+        text = f"{settled}/{len(self._models)} settled  {waited}  {step(awaited[0])}"
+        self._progress.show(text)
         return True
 
     async def _tell(self) -> None:
