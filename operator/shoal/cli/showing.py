@@ -127,7 +127,7 @@ class _Display:
         """Show what is waited for, and for how long; whether there is anything."""
         pending = [one for one in self._models.values() if not _settled(one)]
         fleets = [one for one in self._fleets.values() if blocker(one)]
-        awaited = [*fleets, *pending] if pending or not self._models else []
+        awaited: list[Model | Fleet] = [*fleets, *pending] if pending or not self._models else []
         if not awaited:
             self._since = None
             self._progress.show("")
