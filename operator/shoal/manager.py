@@ -88,7 +88,7 @@ class _Platform:
         self._port = port
         self._store = Store(home)
         name = (SYSTEM_NAMESPACE, DEFAULT_FLEET)
-        self._service = LocalService(self._store, name, home / "run", port, cpus)
+        self._service = LocalService(self._store, name, home / "run", port, cpus, self._say_where)
         self._cluster = LocalCluster(self._store, self._service, port)
         self._cpus = cpus
 
@@ -105,7 +105,7 @@ class _Platform:
         if anew:
             self._forget_statuses()
         try:
-            self._say_where(await asyncio.to_thread(self._service.start))
+            await asyncio.to_thread(self._service.start)
             await self._serve_until(stop, seen, beside)
         finally:
             await self._service.stop()

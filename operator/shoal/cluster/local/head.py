@@ -24,6 +24,7 @@ OBJECT_STORE_BYTES = 100_000_000
 REPLICA_PORTS = 1000
 MEMORY_TIMES = 4
 REMOVALS = 10
+LAST_WORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,15 @@ def is_alive(record: HeadRecord) -> bool:
     """Whether `ray start` still runs. A head that died is reaped here."""
     processes.reap(record.session)
     return record.session in processes.members(record.session, Path(record.folder))
+
+
+def last_words(record: HeadRecord) -> str:
+    """What `ray start` wrote last; its files go when another head is started."""
+    try:
+        lines = (Path(record.folder) / "ray.log").read_text(errors="replace").split("\n")
+    except OSError as error:
+        return f"nothing ({error.strerror})"
+    return " | ".join(line.strip() for line in lines if line.strip())[-LAST_WORDS:]
 
 
 def _environment(folder: Path, token: str, cache: Path, ports: list[int]) -> dict[str, str]:
