@@ -10,8 +10,8 @@ READY := $(VENV)/.ready
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
 
-run: $(READY) ## Serve the sample models on this machine until Ctrl-C
-	@$(BIN)/shoal up -f manifests/samples
+run: $(READY) ## Serve the sample models on this machine until Ctrl-C; more words for it in ARGS="--port 8001"
+	@$(BIN)/shoal up -f manifests/samples $(ARGS)
 
 test: $(READY) ## Run every test that this machine can run
 	@$(BIN)/pytest

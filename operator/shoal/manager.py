@@ -13,19 +13,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-
-import watchfiles
 
 from shoal import __version__
 from shoal.api import Fleet, FleetSpec, FleetStatus, Model, ModelStatus, ObjectMeta, Pool
 from shoal.cluster.local import RunState, Store, hold, holder, is_running, load
 from shoal.cluster.local.cluster import LocalCluster
+from shoal.cluster.local.following import follow, seen_files
 from shoal.cluster.local.head import HeadRecord, adopt_head, end_head
-from shoal.cluster.local.manifests import EXTENSIONS
 from shoal.cluster.local.run import log_file
 from shoal.cluster.local.service import LocalService
+from shoal.cluster.local.stamps import Stamp
 from shoal.controllers.gather import SYSTEM_NAMESPACE
 from shoal.controllers.loop import run_controllers
 from shoal.errors import InvalidResource, PlatformUnsupported, ShoalError
@@ -49,7 +48,7 @@ def up(
     cpus: float | None,
     beside: Beside = _nothing_beside,
 ) -> None:
-    """Serve what the home says until SIGINT or SIGTERM.
+    """Serve what the home says until SIGINT or SIGTERM, or until its terminal is closed (SIGHUP).
 
     `files` (or folders) are applied and watched. `beside` runs in the same event loop, to show a
     person how things go. Ray is told of `cpus` processors: by default four times those there are.
@@ -57,7 +56,7 @@ def up(
     Raises:
         PlatformUnsupported: this is not Linux, or the port is taken.
         AlreadyRunning: another `up` holds the home.
-        InvalidResource: a file does not say what it should.
+        ExceptionGroup: of InvalidResource, where files do not say what they should.
     """
     if sys.platform != "linux":
         raise PlatformUnsupported(
@@ -89,33 +88,35 @@ class _Platform:
         self._port = port
         self._store = Store(home)
         name = (SYSTEM_NAMESPACE, DEFAULT_FLEET)
-        self._service = LocalService(self._store, name, home / "run", port, cpus)
+        self._service = LocalService(self._store, name, home / "run", port, cpus, self._say_where)
         self._cluster = LocalCluster(self._store, self._service, port)
         self._cpus = cpus
 
     async def run(self, beside: Beside) -> None:
-        self._check_port()
+        anew = self._adopted() is None
+        if anew:
+            self._check_port()
         self._ensure_default_fleet()
+        seen = seen_files(self._files)
         problems = [problem for path in self._files for problem in self._apply(path)]
         if problems:
-            raise problems[0]
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        head = await asyncio.to_thread(self._service.start)
-        if not self._service.adopted:
+            raise ExceptionGroup("files that do not say what they should", problems)
+        stop = _told_to_stop()
+        if anew:
             self._forget_statuses()
-        self._say_where(head)
         try:
-            await self._serve_until(stop, beside)
+            await asyncio.to_thread(self._service.start)
+            await self._serve_until(stop, seen, beside)
         finally:
             await self._service.stop()
 
-    async def _serve_until(self, stop: asyncio.Event, beside: Beside) -> None:
+    async def _serve_until(
+        self, stop: asyncio.Event, seen: Mapping[Path, Stamp], beside: Beside
+    ) -> None:
         work = [
             self._service.run(),
             run_controllers(self._cluster),
-            self._watch_files(),
+            self._follow_files(seen),
             stop.wait(),
         ]
         display = asyncio.ensure_future(beside(self._store))
@@ -129,9 +130,11 @@ class _Platform:
                 task.cancel()
             await asyncio.gather(*tasks, display, return_exceptions=True)
 
+    def _adopted(self) -> HeadRecord | None:
+        """The head that a killed `up` left running, if it can be taken over."""
+        return adopt_head(self._home / "run" / "ray.json", self._port, self._cpus)
+
     def _check_port(self) -> None:
-        if adopt_head(self._home / "run" / "ray.json", self._port, self._cpus) is not None:
-            return
         with contextlib.closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -160,24 +163,12 @@ class _Platform:
             self._store.apply(resource)
         return loaded.problems
 
-    async def _watch_files(self) -> None:
+    async def _follow_files(self, seen: Mapping[Path, Stamp]) -> None:
         """An edited or added file is applied at once; a wrong one changes nothing."""
         if not self._files:
             await asyncio.Event().wait()
-        # Folders, because an editor that saves by renaming takes a watched file away.
-        folders = {path if path.is_dir() else path.parent for path in self._files}
-        async for changes in watchfiles.awatch(
-            *folders, recursive=False, debounce=100, step=20, watch_filter=None
-        ):
-            for changed in sorted({Path(path) for _, path in changes}):
-                if self._is_followed(changed):
-                    self._apply_edit(changed)
-
-    def _is_followed(self, path: Path) -> bool:
-        if not path.is_file():
-            return False
-        in_folder = path.parent in self._files and path.suffix in EXTENSIONS
-        return in_folder or path in self._files
+        async for changed in follow(self._files, seen):
+            self._apply_edit(changed)
 
     def _apply_edit(self, path: Path) -> None:
         try:
@@ -197,6 +188,19 @@ class _Platform:
             version=__version__,
         )
         state.write(self._home)
+        logger.info(
+            "shoal %s serves on %s; Ray's files are in %s", __version__, state.url, head.temp
+        )
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Set by the signals that end it; what was started with `nohup` outlives its terminal."""
+    stop, numbers = asyncio.Event(), [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _log_to(home: Path) -> None:

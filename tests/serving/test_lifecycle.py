@@ -97,6 +97,7 @@ def test_files_are_followed_and_ctrl_c_leaves_nothing(own: Platform, tmp_path: P
     manifest.write_text("kind: Model\nspec: {source: [}\n")
     log = own.home / "run" / "shoal.log"
     eventually(lambda: "added.yaml was not applied" in log.read_text(), "a wrong edit is reported")
+    assert "Warning: " in (tmp_path / "home.out").read_text()
     manifest.unlink()
     assert own.model("added").spec == served
     assert own.is_ready("added")
@@ -107,6 +108,13 @@ def test_files_are_followed_and_ctrl_c_leaves_nothing(own: Platform, tmp_path: P
     assert not folder.exists()
     assert list((own.home / "run").glob("ray.*")) == []
     assert not connects("127.0.0.1", port)
+
+
+def test_closing_the_terminal_leaves_nothing(own: Platform) -> None:
+    folder = run_folder(own)
+    assert own.stop(signal.SIGHUP) == 0
+    assert processes_of(folder) == []
+    assert not folder.exists()
 
 
 def test_a_killed_up_is_taken_over_without_a_failed_request(own: Platform, tmp_path: Path) -> None:

@@ -11,11 +11,24 @@ from shoal.api.base import Spec
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$"
 LABEL_KEY = (
-    r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"
 )
 
+# The metadata that people write; the rest is the API server's.
+WRITTEN = ("name", "namespace", "labels", "annotations")
+
+
+def _within_prefix_limit(key: str) -> str:
+    if len(key.rpartition("/")[0]) > 253:
+        raise PydanticCustomError("prefix", "expected at most 253 characters before the slash")
+    return key
+
+
 Name = Annotated[str, StringConstraints(pattern=NAME)]
-LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY)]
+LabelKey = Annotated[
+    str, StringConstraints(pattern=LABEL_KEY), AfterValidator(_within_prefix_limit)
+]
 LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE)]
 
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from shoal.api.base import API_VERSION
+from shoal.api.fields import fields_at
 from shoal.api.fleet import Fleet
 from shoal.api.metadata import LABEL_KEY, LABEL_VALUE, NAME
 from shoal.api.model import DIGEST, Model
@@ -31,7 +32,7 @@ def parse_resource(manifest: object) -> Model | Fleet:
         # In a manifest a field has its camelCase name only.
         resource = kind.model_validate(said, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InvalidResource(_title(manifest), _problems(error)) from error
+        raise InvalidResource(_title(manifest), _problems(kind, error)) from error
     _check_scope(resource)
     return resource
 
@@ -39,12 +40,17 @@ def parse_resource(manifest: object) -> Model | Fleet:
 def _kind(manifest: Mapping[str, Any]) -> type[Model] | type[Fleet]:
     version, kind = manifest.get("apiVersion"), manifest.get("kind")
     if version != API_VERSION:
-        problem = f"apiVersion: Invalid value: {_shown(version)}: expected {API_VERSION}"
+        problem = _wrong("apiVersion", version, API_VERSION)
         raise InvalidResource(_title(manifest), (problem,))
     if not isinstance(kind, str) or kind not in KINDS:
-        problem = f"kind: Invalid value: {_shown(kind)}: expected one of {', '.join(KINDS)}"
+        problem = _wrong("kind", kind, f"one of {', '.join(KINDS)}")
         raise InvalidResource(_title(manifest), (problem,))
     return KINDS[kind]
+
+
+def _wrong(field: str, value: object, expected: str) -> str:
+    what = "Required value" if value is None else f"Invalid value: {_shown(value)}"
+    return f"{field}: {what}: expected {expected}"
 
 
 def _check_scope(resource: Model | Fleet) -> None:
@@ -61,16 +67,18 @@ def _title(manifest: Mapping[str, Any]) -> str:
     return f'{title} "{name}"' if isinstance(name, str) else title
 
 
-def _problems(error: ValidationError) -> tuple[str, ...]:
-    return tuple(_problem(detail) for detail in error.errors(include_url=False))
+def _problems(kind: type[Model] | type[Fleet], error: ValidationError) -> tuple[str, ...]:
+    return tuple(_problem(kind, detail) for detail in error.errors(include_url=False))
 
 
-def _problem(detail: ErrorDetails) -> str:
+def _problem(kind: type[Model] | type[Fleet], detail: ErrorDetails) -> str:
     path = ".".join(str(part) for part in detail["loc"] if part != "[key]")
     if detail["type"] == "missing":
         return f"{path}: Required value"
     if detail["type"] == "extra_forbidden":
-        return f"{path}: Unknown field"
+        fields = fields_at(kind, detail["loc"][:-1])
+        expected = f"{'one of ' if len(fields) > 1 else ''}{', '.join(fields)}"
+        return f"{path}: Unknown field: {_shown(detail['input'])}: expected {expected}"
     return f"{path}: Invalid value: {_shown(detail['input'])}: {_expected(detail)}"
 
 

@@ -11,6 +11,7 @@ from shoal.cli.command import Command
 from shoal.cli.exits import FAILED, say
 from shoal.cli.filenames import filename_option, read
 from shoal.cli.kinds import Kind, kind_of, named_targets_of, targets_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.scope import Scope, everywhere_option, pass_scope, scoped
 from shoal.cluster.local import Store
 from shoal.errors import ResourceNotFound
@@ -23,7 +24,7 @@ class _Doomed(NamedTuple):
 
 
 @click.command(cls=Command, example="shoal delete model/alarm-triage")
-@click.argument("what", nargs=-1, metavar="[TYPE[/NAME] [NAME]...]")
+@resources_argument("[TYPE[/NAME] [NAME]...]")
 @filename_option
 @click.option("--all", "every", is_flag=True, help="Delete every resource of the type.")
 @click.option("--ignore-not-found", is_flag=True, help="What is not there is no error.")

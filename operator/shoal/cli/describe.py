@@ -9,12 +9,13 @@ from shoal.cli.command import Command
 from shoal.cli.describing import describe as described
 from shoal.cli.exits import FAILED, say
 from shoal.cli.kinds import targets_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.scope import Scope, everywhere_option, pass_scope, scoped
 from shoal.cli.world import World
 
 
 @click.command(cls=Command, example="shoal describe model/alarm-triage")
-@click.argument("what", nargs=-1, metavar="TYPE[/NAME] [NAME]...")
+@resources_argument("TYPE[/NAME] [NAME]...")
 @everywhere_option
 @scoped
 @pass_scope

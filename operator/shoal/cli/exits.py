@@ -15,6 +15,8 @@ def exit_code(error: Exception) -> int:
     """
     if isinstance(error, click.Abort):
         return INTERRUPTED
+    if isinstance(error, ExceptionGroup):
+        return max(exit_code(each) for each in error.exceptions)
     if not isinstance(error, ShoalError | click.ClickException | OSError):
         raise error
     say(error)
@@ -43,4 +45,6 @@ def _sentence(error: Exception) -> str:
         return f"error: {error.format_message()}\n{usage}"
     if isinstance(error, click.ClickException):
         return f"error: {error.format_message()}"
+    if isinstance(error, OSError) and error.filename:
+        return f"error: {error.filename}: {error.strerror}"
     return f"error: {error}"

@@ -9,6 +9,7 @@ from shoal.api import Fleet, Model
 from shoal.cli.command import Command
 from shoal.cli.exits import FAILED, say
 from shoal.cli.kinds import Target, targets_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.printing import Printer, output_option
 from shoal.cli.scope import Scope, everywhere_option, pass_scope, scoped
 from shoal.cli.tables import Style
@@ -18,7 +19,7 @@ _POLL_S = 0.2
 
 
 @click.command(cls=Command, example="shoal get models -o wide")
-@click.argument("what", nargs=-1, metavar="TYPE[/NAME] [NAME]...")
+@resources_argument("TYPE[/NAME] [NAME]...")
 @output_option
 @click.option("-w", "--watch", is_flag=True, help="Go on, and print what changes.")
 @everywhere_option

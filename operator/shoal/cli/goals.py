@@ -35,7 +35,10 @@ def goal_of(_: click.Context, __: click.Parameter, text: str) -> Goal:
         return Goal(None)
     if word == "condition" and name in kinds:
         return Goal(kinds[name], status or "true")
-    raise click.ClickException(f'unrecognized condition: "{text}"')
+    raise click.ClickException(
+        f'unrecognized condition: "{text}": expected delete or condition=NAME[=STATUS], '
+        f"with a NAME among {', '.join(ConditionType)}"
+    )
 
 
 def seconds_of(_: click.Context, __: click.Parameter, text: str) -> float:

@@ -8,12 +8,14 @@ from typing import Any
 import click
 import httpx
 
-from shoal.api import Model
+from shoal.api import ConditionType, Model
 from shoal.cli.command import Command
-from shoal.cli.kinds import MODELS, Target, named_targets_of
+from shoal.cli.kinds import Target, model_target_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.objects import as_json
 from shoal.cli.progress import blocker
 from shoal.cli.scope import Scope, pass_scope, scoped
+from shoal.cli.tables import condition
 from shoal.cli.world import World
 from shoal.errors import InferenceFailed, WorldUnavailable
 
@@ -25,7 +27,7 @@ shoal infer model/ops-qa --text "Who is on call?" --context "Ada is on call toda
 
 
 @click.command(cls=Command, example=_EXAMPLE)
-@click.argument("what", nargs=-1, metavar="model/NAME")
+@resources_argument("model/NAME")
 @click.option("--text", help="A text; a question, if there is a --context.")
 @click.option("--context", help="The text in which to look for the answer to --text.")
 @click.option("--json", "body", help="A request: JSON, @FILE, or - for standard input.")
@@ -39,11 +41,9 @@ def infer(
     --text sends {"inputs": TEXT}. --json sends what it is given: a request of the Open Inference
     Protocol (its inputs are a list of tensors) or of the model's own task.
     """
-    targets = named_targets_of(what)
-    if len(targets) != 1 or targets[0].kind is not MODELS:
-        raise click.UsageError("expected one model/NAME", click.get_current_context())
+    target = model_target_of(what)
     request = _request(text, context, body)
-    click.echo(as_json(_ask(_model(World(scope), targets[0]), request)), nl=False)
+    click.echo(as_json(_ask(_model(World(scope), target), request)), nl=False)
 
 
 def _request(text: str | None, context: str | None, body: str | None) -> Any:
@@ -69,10 +69,11 @@ def _read_json(body: str) -> Any:
 def _model(world: World, target: Target) -> Model:
     model = world.get(target.kind, str(target.name))
     assert isinstance(model, Model)
-    if model.status.url is None:
+    ready = condition(model, ConditionType.READY)
+    if model.status.url is None or ready is None or ready.status != "True":
         blocking = blocker(model)
         why = f"{blocking.reason}: {blocking.message}" if blocking else "it was not looked at yet."
-        raise WorldUnavailable(f"models/{target.name} has no address: {why}")
+        raise WorldUnavailable(f"models/{target.name} is not ready: {why}")
     return model
 
 

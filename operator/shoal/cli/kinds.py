@@ -79,6 +79,16 @@ def named_targets_of(words: Sequence[str]) -> list[Target]:
     return targets
 
 
+def model_target_of(words: Sequence[str]) -> Target:
+    """The one model that the words name."""
+    named = len(words) == 2 or (len(words) == 1 and "/" in words[0])
+    targets = targets_of(words) if named else []
+    if len(targets) != 1 or targets[0].kind is not MODELS:
+        problem = f"expected one model/NAME, got {' '.join(words) or 'nothing'}"
+        raise click.UsageError(problem, click.get_current_context())
+    return targets[0]
+
+
 def _slashed(word: str) -> Target:
     kind, slash, name = word.partition("/")
     if not (slash and name) or "/" in name:

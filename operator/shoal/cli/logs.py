@@ -13,18 +13,19 @@ import click
 
 from shoal.api.runtime import DEPLOYMENT
 from shoal.cli.command import Command
-from shoal.cli.kinds import MODELS, Target, named_targets_of
+from shoal.cli.kinds import Target, model_target_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.scope import Scope, pass_scope, scoped
 from shoal.cli.tail import Tail
-from shoal.cluster.local import RunState, Store
+from shoal.cli.world import World
+from shoal.cluster.local import RunState
 from shoal.cluster.local.run import log_file
-from shoal.errors import ResourceNotFound
 
 _POLL_S = 0.2
 
 
 @click.command(cls=Command, example="shoal logs model/alarm-triage -f")
-@click.argument("what", nargs=-1, metavar="[model/NAME]")
+@resources_argument("[model/NAME]")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines are written.")
 @click.option("--tail", type=click.IntRange(min=0), help="Only the last lines of each replica.")
 @scoped
@@ -37,18 +38,13 @@ def logs(scope: Scope, what: tuple[str, ...], follow: bool, tail: int | None) ->
     if not what:
         _print(lambda: _existing([log_file(scope.home)]), follow, tail)
         return
-    targets = named_targets_of(what)
-    if len(targets) != 1 or targets[0].kind is not MODELS:
-        raise click.UsageError("expected one model/NAME", click.get_current_context())
-    pattern = _pattern(scope, targets[0])
+    pattern = _pattern(World(scope), model_target_of(what))
     _print(lambda: _replica_files(scope.home, pattern), follow, tail)
 
 
-def _pattern(scope: Scope, target: Target) -> str:
-    model = Store(scope.home).get(MODELS.type, scope.namespace or "", str(target.name))
-    if model is None:
-        raise ResourceNotFound(MODELS.plural, str(target.name))
-    return f"replica_{model.metadata.namespace}.{model.metadata.name}_{DEPLOYMENT}_*.log"
+def _pattern(world: World, target: Target) -> str:
+    meta = world.get(target.kind, str(target.name)).metadata
+    return f"replica_{meta.namespace}.{meta.name}_{DEPLOYMENT}_*.log"
 
 
 def _replica_files(home: Path, pattern: str) -> list[Path]:

@@ -43,8 +43,13 @@ def step(resource: Model | Fleet) -> str:
     """`alarm-triage  Loading  fetch 12.3/45.6 MiB`."""
     blocking = blocker(resource)
     if blocking is None:
-        return resource.metadata.name
-    return "  ".join((resource.metadata.name, blocking.reason, blocking.message)).rstrip()
+        return _called(resource)
+    return "  ".join((_called(resource), blocking.reason, blocking.message)).rstrip()
+
+
+def _called(resource: Model | Fleet) -> str:
+    name = resource.metadata.name
+    return f"Fleet {name}" if isinstance(resource, Fleet) else name
 
 
 def blocker(resource: Model | Fleet) -> Condition | None:

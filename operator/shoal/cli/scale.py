@@ -6,13 +6,14 @@ from shoal.api import parse_resource
 from shoal.cli.command import Command
 from shoal.cli.exits import FAILED, say
 from shoal.cli.kinds import MODELS, named_targets_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.scope import Scope, pass_scope, scoped
 from shoal.cli.world import World
 from shoal.cluster.local import manifest_of
 
 
 @click.command(cls=Command, example="shoal scale model/alarm-triage --replicas 3")
-@click.argument("what", nargs=-1, metavar="model/NAME...")
+@resources_argument("model/NAME...")
 @click.option("--replicas", type=int, required=True, help="How many replicas to run.")
 @scoped
 @pass_scope

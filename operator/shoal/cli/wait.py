@@ -9,6 +9,7 @@ from shoal.cli.command import Command
 from shoal.cli.exits import FAILED, say
 from shoal.cli.goals import Goal, goal_of, seconds_of
 from shoal.cli.kinds import Target, named_targets_of, targets_of
+from shoal.cli.naming import resources_argument
 from shoal.cli.progress import Progress, blocker, step
 from shoal.cli.scope import Scope, pass_scope, scoped
 from shoal.cli.world import World
@@ -20,7 +21,7 @@ _POLL_S = 0.1
 @click.command(
     cls=Command, example="shoal wait model/alarm-triage --for condition=Ready --timeout 60s"
 )
-@click.argument("what", nargs=-1, metavar="TYPE[/NAME] [NAME]...")
+@resources_argument("TYPE[/NAME] [NAME]...")
 @click.option(
     "--for", "goal", callback=goal_of, required=True, help="condition=NAME[=STATUS], or delete."
 )

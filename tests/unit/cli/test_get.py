@@ -130,7 +130,7 @@ def test_a_manifest_that_makes_no_sense_is_named(shoal, served, home, running):
     result = shoal("get", "models")
     assert result.exit_code == 0
     assert "echo" in result.stdout
-    assert "models/default/odd.yaml:1: apiVersion: Invalid value" in result.stderr
+    assert "models/default/odd.yaml:1: apiVersion: Required value" in result.stderr
 
 
 def test_a_named_manifest_that_makes_no_sense_is_an_error(shoal, served, home, running):

@@ -6,8 +6,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from shoal.api import ModelStatus
-
 
 class Echo(BaseHTTPRequestHandler):
     """Answers with the path and the body it was sent; a body `fail` is an error."""
@@ -87,14 +85,12 @@ def test_a_model_that_does_not_answer_is_said(shoal, served, store, running):
     assert result.stderr.startswith("Error from model: http://127.0.0.1:9/default/echo: ")
 
 
-def test_a_model_without_an_address_says_why(shoal, served, store, running):
-    model = served(Loaded="False/ArtifactNotFound/There is nothing there.")
-    status = ModelStatus(conditions=model.status.conditions)
-    store.report(model.model_copy(update={"status": status}))
+def test_a_model_that_is_not_ready_says_why(shoal, served, running):
+    served(Loaded="False/ArtifactNotFound/There is nothing there.", Ready="False/ArtifactNotFound")
     result = shoal("infer", "model/echo", "--text", "a")
     assert result.exit_code == 1
     assert result.stderr == (
-        "error: models/echo has no address: ArtifactNotFound: There is nothing there.\n"
+        "error: models/echo is not ready: ArtifactNotFound: There is nothing there.\n"
     )
 
 
@@ -110,7 +106,7 @@ def test_without_shoal_up_nobody_is_asked(shoal, model):
         (("model/echo",), "error: expected either --text (and --context) or --json"),
         (("model/echo", "--context", "a"), "error: expected either --text"),
         (("model/echo", "--json", "{"), "error: --json is no JSON: "),
-        (("model/echo", "--json", "@/nowhere"), "error: [Errno 2]"),
+        (("model/echo", "--json", "@/nowhere"), "error: /nowhere: No such file or directory"),
         (("fleet/default", "--text", "a"), "error: expected one model/NAME"),
         (("model/ghost", "--text", "a"), "Error from server (NotFound)"),
     ],

@@ -55,9 +55,12 @@ def test_shoals_own_log(shoal, home):
 
 def test_what_has_no_log_is_said(shoal, served, folder):
     served()
-    assert shoal("logs", "model/echo").stderr == "error: there are no logs\n"
+    said = shoal("logs", "model/echo").stderr.splitlines()
+    assert said[0].startswith("Warning: Shoal is not running on ")
+    assert said[1:] == ["error: there are no logs"]
     assert shoal("logs").exit_code == 1
     assert "(NotFound)" in shoal("logs", "model/ghost").stderr
+    assert "error: expected one model/NAME, got echo\n" in shoal("logs", "echo").stderr
 
 
 def test_lines_are_told_once_and_whole(tmp_path):

@@ -42,9 +42,24 @@ def test_completion(shoal, shell):
     assert "_SHOAL_COMPLETE" in shoal("completion", shell).stdout
 
 
-def test_completion_completes(shoal):
-    asked = {"_SHOAL_COMPLETE": "bash_complete", "COMP_WORDS": "shoal des", "COMP_CWORD": "1"}
-    assert shoal(prog_name="shoal", env=asked).stdout == "plain,describe\n"
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("shoal des", ["describe"]),
+        ("shoal get mod", ["models", "model/chat", "model/echo"]),
+        ("shoal get models ", ["chat", "echo"]),
+        ("shoal delete models echo ", ["chat"]),
+        ("shoal infer model/e", ["model/echo"]),
+        ("shoal get -n ops models ", ["other"]),
+        ("shoal get nonsense ", []),
+    ],
+)
+def test_completion_completes(shoal, home, served, words, offered):
+    served("echo"), served("chat"), served("other", namespace="ops")
+    number = str(len(words.split(" ")) - 1)
+    asked = {"_SHOAL_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": number}
+    said = shoal(prog_name="shoal", env=asked | {"SHOAL_HOME": str(home)}).stdout.split()
+    assert said == [f"plain,{word}" for word in offered]
 
 
 def test_the_home_comes_from_the_environment(shoal, manifest, tmp_path):

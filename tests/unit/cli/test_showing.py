@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+import logging
+import os
+import pty
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from shoal.api import Fleet, parse_resource
 from shoal.cli.showing import show
+from shoal.cluster.local.run import log_file
 
 
 class Page(BaseHTTPRequestHandler):
@@ -45,7 +51,7 @@ async def shown(home, store, capsys):
         async with asyncio.timeout(10):
             while words not in text:
                 await asyncio.sleep(0.01)
-                text += capsys.readouterr().out
+                text += "".join(capsys.readouterr())
         return text
 
     yield until
@@ -74,3 +80,65 @@ async def test_what_is_on_its_way_is_waited_for(served, shown):
     titles, first, second = (await shown("\nb ")).rstrip().splitlines()[-3:]
     assert titles.startswith("NAME")
     assert (first[0], second[0]) == ("a", "b")
+
+
+async def test_why_a_model_is_not_served_is_told(served, shown):
+    served("a", Accepted="False/FleetNotFound/There is no Fleet.", Ready="False/FleetNotFound")
+    await shown("\na: There is no Fleet.\n")
+
+
+async def test_a_revision_that_does_not_load_is_told_beside_the_one_that_serves(
+    served, store, shown
+):
+    model = served(Ready="True/ModelLoadFailed", Loaded="False/ModelLoadFailed")
+    failure = {
+        "reason": "ModelLoadFailed",
+        "message": "It is no graph.",
+        "action": "Export it again.",
+        "time": "2026-01-01T00:00:00Z",
+    }
+    said = model.status.model_dump() | {"lastFailure": failure}
+    status = type(model.status).model_validate(said)
+    store.report(model.model_copy(update={"status": status}))
+    await shown("\necho: It is no graph. Export it again. Revision 8f3c2a1b serves on.\n")
+
+
+async def test_warnings_of_the_log_are_said_without_their_traceback(shown):
+    await shown("Shoal is starting")
+    logging.getLogger("shoal.manager").error("%s was not applied", "a.yaml", exc_info=OSError())
+    assert "Traceback" not in await shown("Warning: a.yaml was not applied\n")
+
+
+async def test_the_log_is_not_told_its_own_warnings(home, shown, monkeypatch):
+    log_file(home).parent.mkdir(parents=True)
+    with log_file(home).open("w") as log:
+        monkeypatch.setattr(sys, "stderr", log)
+        await shown("Shoal is starting")
+        await asyncio.sleep(0)
+        logging.getLogger("shoal.manager").error("once is enough")
+    assert log_file(home).read_text() == ""
+
+
+async def test_a_terminal_sees_that_ray_is_awaited_first(served, store, shown, monkeypatch):
+    served("a", Ready="False/Loading", Reconciling="True/Loading")
+    fleet = parse_resource(
+        {
+            "apiVersion": "shoal.dev/v1alpha1",
+            "kind": "Fleet",
+            "metadata": {"name": "default"},
+            "spec": {"pools": [{"name": "local"}]},
+        }
+    )
+    assert isinstance(fleet, Fleet)
+    condition = {"type": "Provisioned", "status": "False", "reason": "Provisioning", "message": "…"}
+    status = type(fleet.status).model_validate({"conditions": [condition]})
+    fleet = store.apply(fleet).resource
+    store.report(fleet.model_copy(update={"status": status}))
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as terminal, os.fdopen(master, "rb", 0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        await shown("Shoal is starting")
+        seen = b""
+        while b"0/1 settled  0s  Fleet default  Provisioning" not in seen:
+            seen += await asyncio.to_thread(screen.read, 200)

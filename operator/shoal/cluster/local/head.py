@@ -4,7 +4,6 @@ Everything it has is its own: a short run folder (Unix sockets allow 107 charact
 token. Another Ray on the machine is neither seen nor touched.
 """
 
-import contextlib
 import json
 import os
 import secrets
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from shoal import __version__
@@ -25,18 +24,19 @@ OBJECT_STORE_BYTES = 100_000_000
 REPLICA_PORTS = 1000
 MEMORY_TIMES = 4
 REMOVALS = 10
+LAST_WORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class HeadRecord:
     """What there is to know of a running head; kept in a file, so that the next `up` can adopt it.
 
-    `session` is the process and session id of `ray start`.
+    `session` is the process and session id of `ray start`; None while that is being started.
     """
 
     version: str
     python: str
-    session: int
+    session: int | None
     folder: str
     dashboard: int
     metrics: int
@@ -69,10 +69,29 @@ def adopt_head(path: Path, port: int, cpus: float) -> HeadRecord | None:
 def start_head(path: Path, port: int, cpus: float, cache: Path) -> HeadRecord:
     """Start a head and note it in `path`. It answers some seconds later."""
     folder = Path(tempfile.mkdtemp(prefix="shoal-"))
-    token = secrets.token_hex(32)
     dashboard, metrics, *others = _free_ports(11)
-    environment = _environment(folder, token, cache, others)
-    command = _command(folder, dashboard, metrics, others, cpus)
+    record = HeadRecord(
+        version=__version__,
+        python=sys.executable,
+        session=None,
+        folder=str(folder),
+        dashboard=dashboard,
+        metrics=metrics,
+        port=port,
+        cpus=cpus,
+        token=secrets.token_hex(32),
+    )
+    # Noted before it is started: whoever is killed in between leaves nothing that is not found.
+    _write(path, record)
+    environment = _environment(folder, record.token, cache, others)
+    leader = _launch(_command(folder, dashboard, metrics, others, cpus), environment, folder)
+    record = replace(record, session=leader)
+    _write(path, record)
+    return record
+
+
+def _launch(command: list[str], environment: dict[str, str], folder: Path) -> int:
+    """Start it in a session of its own; its process id."""
     with (folder / "ray.log").open("wb") as log:
         leader = subprocess.Popen(
             command,
@@ -83,19 +102,7 @@ def start_head(path: Path, port: int, cpus: float, cache: Path) -> HeadRecord:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    record = HeadRecord(
-        version=__version__,
-        python=sys.executable,
-        session=leader.pid,
-        folder=str(folder),
-        dashboard=dashboard,
-        metrics=metrics,
-        port=port,
-        cpus=cpus,
-        token=token,
-    )
-    _write(path, record)
-    return record
+    return leader.pid
 
 
 def end_head(path: Path) -> None:
@@ -119,9 +126,17 @@ def _remove(folder: Path) -> None:
 
 def is_alive(record: HeadRecord) -> bool:
     """Whether `ray start` still runs. A head that died is reaped here."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(record.session, os.WNOHANG)
+    processes.reap(record.session)
     return record.session in processes.members(record.session, Path(record.folder))
+
+
+def last_words(record: HeadRecord) -> str:
+    """What `ray start` wrote last; its files go when another head is started."""
+    try:
+        lines = (Path(record.folder) / "ray.log").read_text(errors="replace").split("\n")
+    except OSError as error:
+        return f"nothing ({error.strerror})"
+    return " | ".join(line.strip() for line in lines if line.strip())[-LAST_WORDS:]
 
 
 def _environment(folder: Path, token: str, cache: Path, ports: list[int]) -> dict[str, str]:

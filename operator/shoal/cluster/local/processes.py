@@ -14,13 +14,13 @@ _PROC = Path("/proc")
 PATIENCE_S = 10.0
 
 
-def members(session: int, folder: Path) -> list[int]:
-    """The processes of a session whose working folder is `folder`."""
+def members(session: int | None, folder: Path) -> list[int]:
+    """The processes of a session (None: of any) whose working folder is `folder`."""
     pids = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
     return [pid for pid in pids if _belongs(pid, session, folder)]
 
 
-def end(session: int, folder: Path) -> None:
+def end(session: int | None, folder: Path) -> None:
     """Kill them all; returns when they are gone.
 
     Ray's graceful ways take up to half a minute, or leave its agents behind.
@@ -30,13 +30,20 @@ def end(session: int, folder: Path) -> None:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(session, os.WNOHANG)
+        reap(session)
         time.sleep(0.05)
 
 
-def _belongs(pid: int, session: int, folder: Path) -> bool:
+def reap(session: int | None) -> None:
+    """Let the leader go if it is a child of this process and has ended."""
+    if session is not None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(session, os.WNOHANG)
+
+
+def _belongs(pid: int, session: int | None, folder: Path) -> bool:
     try:
-        return os.getsid(pid) == session and (_PROC / str(pid) / "cwd").readlink() == folder
+        in_session = session is None or os.getsid(pid) == session
+        return in_session and (_PROC / str(pid) / "cwd").readlink() == folder
     except OSError:
         return False

@@ -12,9 +12,8 @@ from pydantic import Field, ValidationError
 
 from shoal.api import Fleet, Model, RayService
 from shoal.api.base import Wire
+from shoal.api.metadata import WRITTEN
 from shoal.cluster import Resource
-
-_SAID_METADATA = {"name", "namespace", "labels", "annotations"}
 
 
 class SystemMeta(Wire):
@@ -40,7 +39,7 @@ def manifest_of(resource: Model | Fleet | RayService) -> dict[str, Any]:
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": resource.metadata.model_dump(
-            mode="json", include=_SAID_METADATA, exclude_defaults=True
+            mode="json", include=set(WRITTEN), exclude_defaults=True
         ),
         "spec": resource.spec.model_dump(mode="json", exclude_unset=True),
     }

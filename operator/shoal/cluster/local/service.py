@@ -7,10 +7,18 @@ changes, starts the head again if it dies, and keeps the RayService's status.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from shoal.api import RayService, RayServiceStatus
-from shoal.cluster.local.head import HeadRecord, adopt_head, end_head, is_alive, start_head
+from shoal.cluster.local.head import (
+    HeadRecord,
+    adopt_head,
+    end_head,
+    is_alive,
+    last_words,
+    start_head,
+)
 from shoal.cluster.local.serve import ConfigurationRefused, ServeApi
 from shoal.cluster.local.store import Store
 from shoal.errors import WorldUnavailable
@@ -25,29 +33,35 @@ class LocalService:
     """Runs one RayService."""
 
     def __init__(
-        self, store: Store, name: tuple[str, str], run: Path, port: int, cpus: float
+        self,
+        store: Store,
+        name: tuple[str, str],
+        run: Path,
+        port: int,
+        cpus: float,
+        has_head: Callable[[HeadRecord], None],
     ) -> None:
+        """`has_head` is told of every head, the first and those that replace a dead one."""
         self.head: HeadRecord | None = None
-        self.adopted = False
         self._store = store
         self._namespace, self._name = name
         self._path = run / "ray.json"
         self._cache = run.parent / "cache"
         self._port, self._cpus = port, cpus
+        self._has_head = has_head
         self._api: ServeApi | None = None
         self._told: str | None = None
         self._refusal = ""
         self._news = asyncio.Event()
 
-    def start(self) -> HeadRecord:
+    def start(self) -> None:
         """Have a head, without waiting until it answers."""
         self.head = adopt_head(self._path, self._port, self._cpus)
-        self.adopted = self.head is not None
         if self.head is None:
             self.head = start_head(self._path, self._port, self._cpus, self._cache)
         self._api = ServeApi(self.head.dashboard, self.head.token)
         self._told = None
-        return self.head
+        self._has_head(self.head)
 
     def poke(self) -> None:
         """The RayService in the store may have changed."""
@@ -79,7 +93,7 @@ class LocalService:
 
     async def _ensure_head(self) -> None:
         if self.head is not None and not is_alive(self.head):
-            logger.warning("Ray's head died; starting another")
+            logger.warning("Ray's head died; starting another. It wrote: %s", last_words(self.head))
             await self.stop()
             self.start()
 

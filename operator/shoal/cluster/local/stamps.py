@@ -32,7 +32,7 @@ class Stamps(NamedTuple):
 
 def stamps_of(layout: Layout, key: Key) -> Stamps:
     """The stamps of one resource."""
-    return Stamps(_stamp(layout.manifest(key)), _stamp(layout.status(key)))
+    return Stamps(stamp_of(layout.manifest(key)), stamp_of(layout.status(key)))
 
 
 def all_stamps(layout: Layout) -> dict[Key, Stamps]:
@@ -41,7 +41,8 @@ def all_stamps(layout: Layout) -> dict[Key, Stamps]:
     return {key: stamps_of(layout, key) for key in keys}
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of one file."""
     try:
         found = path.stat()
     except FileNotFoundError:
