@@ -30,7 +30,7 @@ OWN_ERRORS = {
     503: "no replica can take this request now; try again",
     504: "the replica did not answer in time",
 }
-"""What HAProxy itself answers, by status code. A replica's own errors pass unchanged."""
+"""What HAProxy itself answers, by status code. A model's own errors pass unchanged."""
 
 # `json` escapes what a caller put in the path; the cut keeps the answer within HAProxy's buffer.
 UNKNOWN_PATH = (
@@ -78,6 +78,30 @@ def own_errors_keep_their_code(config: str) -> str:
     """Ray makes each 502, 503 and 504 a 500 in plain text; here they are themselves, in JSON."""
     errors = "".join(f"    http-error {_answer(*error)}\n" for error in OWN_ERRORS.items())
     return _swap(r"(?:^    errorfile 50[234] \S+\n){3}", errors, config)
+
+
+def an_error_in_plain_text_becomes_json(config: str) -> str:
+    """Serve's own proxy, asked while no replica is there, and uvicorn, sent bad HTTP, write text.
+
+    What a model answers is never plain text.
+    """
+    text = "{ res.hdr(content-type) -m beg text/plain }"
+    rules = "".join(
+        f"    http-response return {_answer(code, error)} if {{ status {code} }} {text}\n"
+        for code, error in OWN_ERRORS.items()
+    )
+    return _behind_bind(rules, config)
+
+
+def errors_have_openais_shape_below_v1(config: str) -> str:
+    """What `_answer` puts around a message: nothing, or the rest of OpenAI's error."""
+    below = "if { path,field(4,/) -m str v1 }"
+    fields = '{"type": "proxy_error", "param": null, "code": null, "message": '
+    rules = (
+        f"    http-request set-var-fmt(txn.open) '{fields}' {below}\n"
+        f"    http-request set-var-fmt(txn.close) '}}' {below}\n"
+    )
+    return _behind_bind(rules, config)
 
 
 def an_unknown_path_is_told_in_json(config: str) -> str:
@@ -128,9 +152,7 @@ def a_vanished_peer_is_noticed(config: str) -> str:
 
 def the_replica_watches_for_disconnects(config: str) -> str:
     """Serve's own watching costs a task for each request; the replica does it at its queue."""
-    line = "    http-request set-header x-request-disconnect-disabled ?1\n"
-    frontend = _find(r"^frontend http_frontend\n    bind \S+\n", config)
-    return config[: frontend.end()] + line + config[frontend.end() :]
+    return _behind_bind("    http-request set-header x-request-disconnect-disabled ?1\n", config)
 
 
 POLICY: tuple[Adjustment, ...] = (
@@ -139,6 +161,8 @@ POLICY: tuple[Adjustment, ...] = (
     only_the_owner_administers,
     no_log_where_nobody_listens,
     own_errors_keep_their_code,
+    an_error_in_plain_text_becomes_json,
+    errors_have_openais_shape_below_v1,
     an_unknown_path_is_told_in_json,
     a_stranger_learns_no_routes,
     a_request_is_whole_before_a_replica_sees_it,
@@ -150,10 +174,16 @@ POLICY: tuple[Adjustment, ...] = (
 
 
 def _answer(status: int, error: str) -> str:
-    """The rest of a `http-request return` or `http-error` line: JSON as OIP words an error."""
-    body = json.dumps({"error": error})
+    """The rest of a `return` or `http-error` line: JSON as OIP, or OpenAI, words an error."""
+    body = f'{{"error": %[var(txn.open)]{json.dumps(error)}%[var(txn.close)]}}'
     retry = " hdr Retry-After 1" if status == 503 else ""
     return f"status {status} content-type application/json lf-string '{body}'{retry}"
+
+
+def _behind_bind(rules: str, config: str) -> str:
+    """First of what the data port's frontend does."""
+    frontend = _find(r"^frontend http_frontend\n    bind \S+\n", config)
+    return config[: frontend.end()] + rules + config[frontend.end() :]
 
 
 def _swap(pattern: str, new: str, config: str) -> str:

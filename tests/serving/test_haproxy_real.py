@@ -30,6 +30,12 @@ def program(tmp_path):
     return path
 
 
+STATUSES = {
+    "busy": b"503 Busy\r\nRetry-After: 9\r\nContent-Type: application/json",
+    "nobody": b"503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8",
+}
+
+
 class Replica:
     """An HTTP server that answers with the request's headers; `seen` are the paths in order."""
 
@@ -59,7 +65,7 @@ class Replica:
         await reader.readexactly(length(request))
         if path.endswith("/breaks-off") or (path.endswith("/once") and len(self.seen) == 1):
             return False
-        status = b"503 Busy\r\nRetry-After: 9" if path.endswith("/busy") else b"200 OK"
+        status = STATUSES.get(path.rpartition("/")[2], b"200 OK")
         writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n" % (status, len(request)))
         writer.write(request)
         return True
@@ -168,6 +174,26 @@ async def test_a_replicas_own_error_passes_unchanged(client):
     answer = await client.get("/ops/chat/busy")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "9")
     assert answer.text.startswith("GET /ops/chat/busy HTTP/1.1")
+
+
+async def test_an_error_that_serve_writes_as_text_becomes_json(client):
+    answer = await client.get("/ops/chat/nobody")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json() == {"error": "no replica can take this request now; try again"}
+
+
+@pytest.mark.parametrize("path", ["/ops/gone/v1/models", "/ops/chat/v1/nobody"])
+async def test_below_v1_an_error_has_openais_shape(client, path):
+    answer = await client.get(path)
+    message = "no replica can take this request now; try again"
+    error = {"type": "proxy_error", "param": None, "code": None, "message": message}
+    assert (answer.status_code, answer.json()) == (503, {"error": error})
+
+
+async def test_below_v1_an_unknown_model_is_told_in_openais_shape(client):
+    answer = await client.get("/ops/unknown/v1/models")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"].startswith("no model answers at /ops/unknown/v1")
 
 
 async def test_the_replica_is_told_to_watch_for_disconnects_itself(client):

@@ -28,7 +28,7 @@ def curl(base: str, model: LoadedModel) -> str:
     """A line to paste: the model's own sample, or zeros; too many of them, and it only looks."""
     request = model.proof.request
     if request is None:
-        return f"curl -s {shlex.quote(f'{base}/v2/models/{model.name}')}"
+        return f"{_CURL} {shlex.quote(f'{base}/v2/models/{model.name}')}"
     texts = {
         tensor["name"]: tensor["data"][0]
         for tensor in request["inputs"]
@@ -41,9 +41,13 @@ def curl(base: str, model: LoadedModel) -> str:
     return _line(f"{base}/v2/models/{model.name}/infer", request)
 
 
+# An answer has no newline of its own, and a terminal wants one.
+_CURL = r"curl -s -w '\n'"
+
+
 def _line(url: str, body: dict[str, Any]) -> str:
     text = json.dumps(body, ensure_ascii=False)
-    return f"curl -s {shlex.quote(url)} -H 'content-type: application/json' -d {shlex.quote(text)}"
+    return f"{_CURL} {shlex.quote(url)} -H 'content-type: application/json' -d {shlex.quote(text)}"
 
 
 def _links(base: str, model: LoadedModel) -> dict[str, str]:
