@@ -35,6 +35,9 @@ FAST_MODE: Mapping[str, str] = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "ORT_DISABLE_TELEMETRY": "1",
+    # Every arena of glibc's keeps what was freed in it: without a limit a replica had grown by an
+    # eighth after twenty swaps of a 60 MB model, with two arenas by a thirtieth.
+    "MALLOC_ARENA_MAX": "2",
     # A numeric library that starts a thread per core in every replica helps nobody.
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
