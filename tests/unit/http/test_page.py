@@ -21,13 +21,14 @@ def proven(model, folder):
 async def pasted(app, line):
     """What the application answers to a curl line; the line has no other word than these."""
     words = shlex.split(line)
-    assert words[:2] == ["curl", "-s"]
-    url = urlsplit(words[2])
+    curl, address, data = words[:4], words[4], words[5:]
+    assert curl == ["curl", "-s", "-w", r"\n"]
+    url = urlsplit(address)
     assert url.netloc == "shoal:8000"
-    if len(words) == 3:
+    if not data:
         return await ask(app, "GET", url.path)
-    assert words[3:6] == ["-H", "content-type: application/json", "-d"]
-    return await ask(app, "POST", url.path, json.loads(words[6]))
+    assert data[:3] == ["-H", "content-type: application/json", "-d"]
+    return await ask(app, "POST", url.path, json.loads(data[3]))
 
 
 async def test_the_page_describes_the_model(site, tmp_path):
