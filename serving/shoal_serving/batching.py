@@ -31,7 +31,7 @@ LONG_S, WORTH_IT = 0.1, 0.8
 COSTS_REMEMBERED = 1024
 
 Run = Callable[[Sequence[Feed]], list[Tensors]]
-Observe = Callable[[int, float, float], None]
+Observe = Callable[[int, Sequence[float], float], None]
 
 
 @dataclass(slots=True)
@@ -208,7 +208,7 @@ class Batcher:
         ended: float,
     ) -> None:
         self._costs.learn(batch[0].feed.key, rows, ended - began)
-        self.observe(rows, began - batch[0].since, ended - began)
+        self.observe(rows, [began - waiting.since for waiting in batch], ended - began)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             _resolve(waiting.future, outcome)
 
@@ -269,5 +269,5 @@ def _resolve(future: asyncio.Future[Tensors], outcome: Tensors | BaseException) 
         future.set_result(outcome)
 
 
-def _observe_nothing(rows: int, waited: float, ran: float) -> None:
+def _observe_nothing(rows: int, waits: Sequence[float], ran: float) -> None:
     """Before metrics are attached, and in tests."""

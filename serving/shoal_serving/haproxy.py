@@ -27,7 +27,7 @@ OWN_ERRORS = {
     408: "the request did not arrive in time",
     500: "the proxy failed on this request",
     502: "the replica broke off before it had answered",
-    503: "no replica can take this request now; try again",
+    503: "no replica can take this request now; try again, or see the status of the Model",
     504: "the replica did not answer in time",
 }
 """What HAProxy itself answers, by status code. A model's own errors pass unchanged."""

@@ -2,6 +2,7 @@
 
 import time
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -16,8 +17,9 @@ class Sum:
     count: int = 0
     total: float = 0.0
 
-    def add(self, value: float) -> None:
-        self.count += 1
+    def add(self, value: float, times: int = 1) -> None:
+        """What took `value` in all happened `times` times."""
+        self.count += times
         self.total += value
 
 
@@ -51,16 +53,24 @@ class Statistics:
     queue: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     compute: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     rows: Histogram = field(default_factory=lambda: Histogram(ROWS))
+    waits: Sum = field(default_factory=Sum)
+    """How long feeds waited, each for itself; `queue` has the oldest of each batch."""
+    runs: Sum = field(default_factory=Sum)
+    """How long feeds were run, each as long as its batch."""
     batches: dict[int, Sum] = field(default_factory=dict)
     """How long batches ran, by their rows; of the first `SIZES` sizes that came."""
     bytes_in: int = 0
     bytes_out: int = 0
     last_inference: float = 0.0
 
-    def ran(self, rows: int, waited: float, ran: float) -> None:
-        """A batch ran: its rows, how long its oldest feed had waited, and how long it took."""
+    def ran(self, rows: int, waits: Sequence[float], ran: float) -> None:
+        """A batch ran: its rows, how long each feed had waited, the oldest first, and how long it
+        took.
+        """
         self.rows.observe(rows)
-        self.queue.observe(waited)
+        self.queue.observe(waits[0])
+        self.waits.add(sum(waits), len(waits))
+        self.runs.add(ran * len(waits), len(waits))
         self.compute.observe(ran)
         self.last_inference = time.time()
         batches = self.batches.get(rows)

@@ -167,7 +167,9 @@ async def within(awaitable):
 async def test_no_replica_is_a_503_that_says_when_to_try_again(client):
     answer = await client.get("/ops/gone")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json() == {"error": "no replica can take this request now; try again"}
+    assert answer.json() == {
+        "error": "no replica can take this request now; try again, or see the status of the Model"
+    }
 
 
 async def test_a_replicas_own_error_passes_unchanged(client):
@@ -179,13 +181,15 @@ async def test_a_replicas_own_error_passes_unchanged(client):
 async def test_an_error_that_serve_writes_as_text_becomes_json(client):
     answer = await client.get("/ops/chat/nobody")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json() == {"error": "no replica can take this request now; try again"}
+    assert answer.json() == {
+        "error": "no replica can take this request now; try again, or see the status of the Model"
+    }
 
 
 @pytest.mark.parametrize("path", ["/ops/gone/v1/models", "/ops/chat/v1/nobody"])
 async def test_below_v1_an_error_has_openais_shape(client, path):
     answer = await client.get(path)
-    message = "no replica can take this request now; try again"
+    message = "no replica can take this request now; try again, or see the status of the Model"
     error = {"type": "proxy_error", "param": None, "code": None, "message": message}
     assert (answer.status_code, answer.json()) == (503, {"error": error})
 

@@ -15,7 +15,7 @@ from shoal_serving.http import oip
 from shoal_serving.http.message import BINARY, JSON, Request, Response
 from shoal_serving.http.oip.wording import shown
 from shoal_serving.model import LoadedModel
-from shoal_serving.stats import Histogram, Sum
+from shoal_serving.stats import Sum
 
 EXTENSIONS = [
     "binary_tensor_data",
@@ -185,11 +185,12 @@ def _configured(spec: TensorSpec, batched: bool) -> dict[str, Any]:
 
 
 def _statistics(model: LoadedModel) -> dict[str, Any]:
-    """Triton's statistics. Times are sums in nanoseconds; a failure's time is not kept apart, nor
+    """Triton's statistics, where queue and compute count what was asked, not the batches of it
+    (`execution_count`). Times are sums in nanoseconds; a failure's time is not kept apart, nor
     that of reading inputs and writing outputs; there is no cache.
     """
     stats = model.statistics
-    no_time = {"count": stats.compute.count, "ns": 0}
+    no_time = {"count": stats.runs.count, "ns": 0}
     return {
         "name": model.name,
         "version": model.revision,
@@ -199,9 +200,9 @@ def _statistics(model: LoadedModel) -> dict[str, Any]:
         "inference_stats": {
             "success": {"count": stats.served, "ns": _nanoseconds(stats.latency.total)},
             "fail": {"count": stats.failed, "ns": 0},
-            "queue": _duration(stats.queue),
+            "queue": _duration(stats.waits),
             "compute_input": no_time,
-            "compute_infer": _duration(stats.compute),
+            "compute_infer": _duration(stats.runs),
             "compute_output": no_time,
             "cache_hit": {"count": 0, "ns": 0},
             "cache_miss": {"count": 0, "ns": 0},
@@ -220,7 +221,7 @@ def _batches(rows: int, ran: Sum) -> dict[str, Any]:
     }
 
 
-def _duration(times: Histogram | Sum) -> dict[str, int]:
+def _duration(times: Sum) -> dict[str, int]:
     return {"count": times.count, "ns": _nanoseconds(times.total)}
 
 

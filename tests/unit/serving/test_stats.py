@@ -25,7 +25,7 @@ def test_requests_are_counted_by_outcome():
 def test_batches_are_counted_by_their_rows():
     statistics = Statistics()
     for rows, seconds in [(1, 0.25), (8, 0.5), (8, 0.25)]:
-        statistics.ran(rows, waited=0.1, ran=seconds)
+        statistics.ran(rows, waits=[0.1], ran=seconds)
     assert {rows: (ran.count, ran.total) for rows, ran in statistics.batches.items()} == {
         1: (1, 0.25),
         8: (2, 0.75),
@@ -37,6 +37,14 @@ def test_batches_are_counted_by_their_rows():
 def test_sizes_without_end_are_not_kept_without_end():
     statistics = Statistics()
     for rows in range(SIZES + 100):
-        statistics.ran(rows, waited=0, ran=0)
+        statistics.ran(rows, waits=[0], ran=0)
     assert len(statistics.batches) == SIZES
     assert statistics.rows.count == SIZES + 100
+
+
+def test_what_ran_together_waited_and_ran_each_for_itself():
+    statistics = Statistics()
+    statistics.ran(3, waits=[0.25, 0.5, 0.0], ran=2.0)
+    assert (statistics.waits.count, statistics.waits.total) == (3, 0.75)
+    assert (statistics.runs.count, statistics.runs.total) == (3, 6.0)
+    assert statistics.compute.count == 1
