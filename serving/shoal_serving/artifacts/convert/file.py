@@ -1,16 +1,16 @@
 """ONNX files: small weights inside, large ones beside, and never a half-written file in place."""
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
-from shoal_serving.artifacts.convert.safetensors import StoredTensor
+from shoal_serving.artifacts.convert.initializer import Initializer
 
 # ONNX Runtime maps external data where it would read and copy what is inside: models load sooner
 # and in half the memory, and replicas share the embeddings. A small model stays one file.
@@ -20,16 +20,16 @@ _ALIGNMENT = 4096  # a page, so that a tensor can be mapped
 
 def write(
     model: onnx.ModelProto,
-    weights: Sequence[StoredTensor],
+    weights: Sequence[Initializer],
     out: Path,
     inline_limit: int = INLINE_LIMIT,
 ) -> None:
-    """Write `model` with `weights` as float32 initializers to `out`, which appears when complete.
+    """Write `model` with `weights` as its initializers to `out`, which appears when complete.
 
     Weights of more than `inline_limit` bytes in all go to `<out>.data`, ONNX's external data. One
-    tensor of them is in memory at a time.
+    piece of one tensor is in memory at a time.
     """
-    if sum(_size(weight) for weight in weights) <= inline_limit:
+    if sum(weight.size for weight in weights) <= inline_limit:
         model.graph.initializer.extend(_inline(weight) for weight in weights)
     else:
         data = out.with_name(f"{out.name}.data")
@@ -51,17 +51,18 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def _inline(weight: StoredTensor) -> TensorProto:
+def _inline(weight: Initializer) -> TensorProto:
     tensor = _tensor(weight)
-    tensor.raw_data = weight.read().tobytes()
+    tensor.raw_data = b"".join(piece.tobytes() for piece in weight.pieces())
     return tensor
 
 
-def _external(weight: StoredTensor, file: BinaryIO, name: str) -> TensorProto:
+def _external(weight: Initializer, file: BinaryIO, name: str) -> TensorProto:
     """Write the values to `file`; the tensor says where they are."""
     file.write(bytes(-file.tell() % _ALIGNMENT))
-    where = {"location": name, "offset": file.tell(), "length": _size(weight)}
-    file.write(weight.read().data)
+    where = {"location": name, "offset": file.tell(), "length": weight.size}
+    for piece in weight.pieces():
+        file.write(np.ascontiguousarray(piece).data)
     tensor = _tensor(weight)
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in where.items():
@@ -69,10 +70,6 @@ def _external(weight: StoredTensor, file: BinaryIO, name: str) -> TensorProto:
     return tensor
 
 
-def _tensor(weight: StoredTensor) -> TensorProto:
-    return TensorProto(name=weight.name, dims=weight.shape, data_type=TensorProto.FLOAT)
-
-
-def _size(weight: StoredTensor) -> int:
-    """Bytes as float32."""
-    return 4 * math.prod(weight.shape)
+def _tensor(weight: Initializer) -> TensorProto:
+    kind = helper.np_dtype_to_tensor_dtype(weight.dtype)
+    return TensorProto(name=weight.name, dims=weight.shape, data_type=kind)

@@ -8,7 +8,9 @@ stranger's, so everything that it says of itself is checked before it is believe
 
 import json
 import math
-from dataclasses import dataclass
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,9 @@ FLOATS = {
     "F16": np.dtype("<f2"),
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
+# Integers are read only where a quantized checkpoint packs its weights in them.
+DTYPES = FLOATS | {"I32": np.dtype("<i4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+_PIECE = 8 * 2**20  # bytes that are in memory at a time
 _LARGEST_HEADER = 100_000_000  # the limit of the reference implementation
 _AGAIN = "Fetch or save the checkpoint again."
 
@@ -35,12 +40,28 @@ class StoredTensor:
     dtype: str
     shape: tuple[int, ...]
     raw: NDArray[np.uint8]
+    file: mmap.mmap | None = None
 
-    def read(self) -> NDArray[np.float32]:
-        """The values as float32; F32 is not copied, F16 and BF16 are widened."""
-        stored = self.raw.view(FLOATS[self.dtype]).reshape(self.shape)
-        values: NDArray[np.float32] = stored.astype(np.float32, copy=False)
-        return values
+    def values(self) -> NDArray[np.generic]:
+        """The values as they are stored, of whatever type."""
+        return self.raw.view(DTYPES[self.dtype]).reshape(self.shape)
+
+    def rows(self, dtype: np.dtype[np.generic]) -> Iterator[NDArray[np.generic]]:
+        """The values as `dtype`, some rows at a time.
+
+        A piece is valid until the next is asked for. What was read leaves memory again: a
+        mapped page would count as the process's own.
+        """
+        values = np.atleast_1d(self.values())
+        step = max(1, _PIECE * len(values) // max(values.nbytes, 1))
+        for start in range(0, len(values), step):
+            yield values[start : start + step].astype(dtype, copy=False)
+            self.forget()
+
+    def forget(self) -> None:
+        """Let go of the file's pages in memory; they come back when they are read."""
+        if self.file is not None:
+            self.file.madvise(mmap.MADV_DONTNEED)
 
 
 def open_safetensors(path: Path) -> dict[str, StoredTensor]:
@@ -51,13 +72,16 @@ def open_safetensors(path: Path) -> dict[str, StoredTensor]:
     """
     if path.stat().st_size < 8:
         raise _damaged(path, "it is shorter than its own header")
-    content = np.memmap(path, np.uint8, mode="r")
+    with path.open("rb") as opened:
+        file = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    content = np.frombuffer(file, np.uint8)
     size = int.from_bytes(content[:8].tobytes(), "little")
     if size > min(len(content) - 8, _LARGEST_HEADER):
         raise _damaged(path, f"it promises a header of {size} bytes")
     header = _parse(path, content[8 : 8 + size].tobytes())
     data = content[8 + size :]
-    return {name: _tensor(path, name, entry, data) for name, entry in header.items()}
+    tensors = (_tensor(path, name, entry, data) for name, entry in header.items())
+    return {tensor.name: replace(tensor, file=file) for tensor in tensors}
 
 
 def _parse(path: Path, header: bytes) -> dict[str, Any]:
@@ -81,7 +105,7 @@ def _tensor(path: Path, name: str, entry: Any, data: NDArray[np.uint8]) -> Store
         raise _damaged(path, f"its entry for {name} holds a number that is no size")
     if end > len(data):
         raise _damaged(path, f"{name} lies beyond its end: it is cut short")
-    if dtype in FLOATS and end - begin != math.prod(shape) * FLOATS[dtype].itemsize:
+    if dtype in DTYPES and end - begin != math.prod(shape) * DTYPES[dtype].itemsize:
         raise _damaged(path, f"{name} {dtype} {list(shape)} does not fill its {end - begin} bytes")
     return StoredTensor(name, dtype, shape, data[begin:end])
 

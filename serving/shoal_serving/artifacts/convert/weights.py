@@ -4,7 +4,7 @@ Pickled weights are refused, because unpickling runs whatever code the file carr
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,14 @@ class Weights:
         """The tensor of that name, or of its older spelling."""
         return self._tensors.get(name) or self._tensors.get(_old_name(name))
 
-    def get(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
-        """The tensor of that name, which must have that shape and hold floats.
+    def get(
+        self, name: str, shape: tuple[int, ...], dtypes: Collection[str] = FLOATS.keys()
+    ) -> StoredTensor:
+        """The tensor of that name, which must have that shape and one of those dtypes.
 
         Raises:
             ModelLoadFailed: it is missing, or its shape is another.
-            ModelUnsupported: it holds something else.
+            ModelUnsupported: it is of another dtype.
         """
         tensor = self.find(name)
         if tensor is None:
@@ -48,10 +50,10 @@ class Weights:
                 f"config.json makes it {list(shape)}.",
                 "Put the config.json and the weights of one checkpoint together.",
             )
-        if tensor.dtype not in FLOATS:
+        if tensor.dtype not in dtypes:
             raise ModelUnsupported(
                 f"The weight {name} is stored as {tensor.dtype}; "
-                f"the conversion reads {', '.join(FLOATS)}.",
+                f"the conversion reads {', '.join(dtypes)}.",
                 "Save the checkpoint in float32, float16 or bfloat16, not quantized.",
             )
         return tensor

@@ -10,6 +10,8 @@ import pytest
 
 from shoal.errors import ModelUnsupported
 from shoal_serving.artifacts.convert.file import write
+from shoal_serving.artifacts.convert.graph import FLOAT32
+from shoal_serving.artifacts.convert.initializer import stored as as_stored
 from shoal_serving.artifacts.convert.safetensors import StoredTensor
 from shoal_serving.artifacts.convert.weights import open_weights
 
@@ -108,7 +110,9 @@ def test_large_weights_lie_beside_the_graph(checkpoint, batch, open_graph):
     stored = [tensor for tensor in graph.graph.initializer if weights.find(tensor.name)]
     for tensor in stored:
         graph.graph.initializer.remove(tensor)
-    tensors = [weights.get(tensor.name, tuple(tensor.dims)) for tensor in stored]
+    tensors = [
+        as_stored(weights.get(tensor.name, tuple(tensor.dims)), FLOAT32) for tensor in stored
+    ]
     write(graph, tensors, beside, inline_limit=0)
     assert beside.stat().st_size < 20_000
     feeds = batch(model)
@@ -128,7 +132,7 @@ def test_a_conversion_that_fails_leaves_nothing(checkpoint, tmp_path):
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, inline_limit):
     out = tmp_path / "model.onnx"
     out.write_bytes(b"the last one")
-    short = StoredTensor("x", "F32", (4,), np.zeros(8, np.uint8))
+    short = as_stored(StoredTensor("x", "F32", (4,), np.zeros(8, np.uint8)), FLOAT32)
     with pytest.raises(ValueError, match="reshape"):
         write(onnx.ModelProto(), [short], out, inline_limit)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the last one"]

@@ -19,7 +19,7 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
         ("BertForTokenClassification", "tensor", "BertForTokenClassification"),
         ("Model", "tensor", "names Model;"),
         (CLASSIFIER, "question-answering", "BertForSequenceClassification.*question-answering"),
-        (CLASSIFIER, "text-generation", "text-classification or text-ranking or tensor"),
+        (CLASSIFIER, "text-generation", "BertForSequenceClassification.*LlamaForCausalLM"),
         ("RobertaForQuestionAnswering", CLASSES, "RobertaForQuestionAnswering"),
         ("DistilBertModel", "text-ranking", "feature-extraction or tensor, not text-ranking"),
         ("BertForMaskedLM", "tensor", "BertForMaskedLM"),

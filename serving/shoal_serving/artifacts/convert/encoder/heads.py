@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shoal_serving.artifacts.convert.encoder import Encoder
+from shoal_serving.artifacts.convert.encoder.encoder import Encoder
 from shoal_serving.artifacts.convert.graph import BATCH, SEQUENCE
 
 Head = Callable[[Encoder], None]

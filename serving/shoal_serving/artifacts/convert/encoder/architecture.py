@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from shoal.errors import ModelUnsupported
-from shoal_serving.artifacts.convert import heads
-from shoal_serving.artifacts.convert.bert import BERT
 from shoal_serving.artifacts.convert.config import EXPORT, Config
-from shoal_serving.artifacts.convert.distilbert import DISTILBERT
-from shoal_serving.artifacts.convert.family import Family
-from shoal_serving.artifacts.convert.roberta import ROBERTA
+from shoal_serving.artifacts.convert.encoder import heads
+from shoal_serving.artifacts.convert.encoder.bert import BERT
+from shoal_serving.artifacts.convert.encoder.distilbert import DISTILBERT
+from shoal_serving.artifacts.convert.encoder.family import Family
+from shoal_serving.artifacts.convert.encoder.roberta import ROBERTA
 
 _FAMILIES = {"Bert": BERT, "DistilBert": DISTILBERT, "Roberta": ROBERTA, "XLMRoberta": ROBERTA}
 _HEADS: dict[str, tuple[heads.Head, tuple[str, ...]]] = {
@@ -57,5 +57,17 @@ def read_architecture(config: Config, task: str) -> Architecture:
             f"The checkpoint is a {name}, which does {can}, not {task}.",
             f"Set spec.task to {can}, or use a checkpoint trained for {task}.",
         )
-    config.refuse_variants()
+    _refuse_variants(config)
     return Architecture(name, family, head)
+
+
+def _refuse_variants(config: Config) -> None:
+    """Refuse an encoder that computes something else than the usual."""
+    if config.text("position_embedding_type", "absolute") != "absolute":
+        raise config.unsupported("position_embedding_type", "'absolute'")
+    for switch in ("is_decoder", "add_cross_attention"):
+        if config.value(switch):
+            raise config.unsupported(switch, "an encoder, which has it false")
+    for key in ("pruned_heads", "quantization_config"):
+        if config.value(key):
+            raise config.unsupported(key, "whole float weights")

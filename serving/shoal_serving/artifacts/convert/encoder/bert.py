@@ -1,7 +1,7 @@
 """BERT, as `transformers.models.bert` saves it."""
 
 from shoal_serving.artifacts.convert.config import Config
-from shoal_serving.artifacts.convert.family import Family, LayerNames, Sizes
+from shoal_serving.artifacts.convert.encoder.family import Family, LayerNames, Sizes
 from shoal_serving.artifacts.convert.graph import Graph
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from onnx import TensorProto
 
-from shoal_serving.artifacts.convert.activation import activate
 from shoal_serving.artifacts.convert.config import Config
-from shoal_serving.artifacts.convert.embeddings import embed, prefix_of
-from shoal_serving.artifacts.convert.family import Family
+from shoal_serving.artifacts.convert.encoder.activation import activate
+from shoal_serving.artifacts.convert.encoder.embeddings import embed, prefix_of
+from shoal_serving.artifacts.convert.encoder.family import Family
 from shoal_serving.artifacts.convert.graph import Graph
 
 # Added to the scores of masked positions. Their weight after the softmax is exactly 0, and the sum

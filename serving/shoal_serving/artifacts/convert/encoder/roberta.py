@@ -4,9 +4,9 @@ that count from the padding id on and skip padding, and a classifier with a laye
 
 from onnx import TensorProto
 
-from shoal_serving.artifacts.convert import bert
 from shoal_serving.artifacts.convert.config import Config
-from shoal_serving.artifacts.convert.family import Family
+from shoal_serving.artifacts.convert.encoder import bert
+from shoal_serving.artifacts.convert.encoder.family import Family
 from shoal_serving.artifacts.convert.graph import Graph
 
 

@@ -1,8 +1,8 @@
 """DistilBERT, as `transformers.models.distilbert` saves it: no token types, no pooler."""
 
-from shoal_serving.artifacts.convert.bert import position_ids
 from shoal_serving.artifacts.convert.config import Config
-from shoal_serving.artifacts.convert.family import Family, LayerNames, Sizes
+from shoal_serving.artifacts.convert.encoder.bert import position_ids
+from shoal_serving.artifacts.convert.encoder.family import Family, LayerNames, Sizes
 from shoal_serving.artifacts.convert.graph import Graph
 
 

@@ -1,7 +1,7 @@
 """The bottom of an encoder: words, positions and token types to the first hidden states."""
 
 from shoal_serving.artifacts.convert.config import Config
-from shoal_serving.artifacts.convert.family import Family, Sizes
+from shoal_serving.artifacts.convert.encoder.family import Family, Sizes
 from shoal_serving.artifacts.convert.graph import Graph
 
 _WORDS = "embeddings.word_embeddings.weight"

@@ -1,0 +1,64 @@
+"""The Llama family as one graph, for an engine that keeps the keys and values of its sequences.
+
+Supported, by `architectures` of config.json:
+
+    LlamaForCausalLM     Llama 2 and 3, SmolLM, SmolLM2, ...; attention_bias, mlp_bias
+    MistralForCausalLM   sliding_window
+    Qwen2ForCausalLM     Qwen2, Qwen2.5: biases of query, key and value; use_sliding_window
+    Qwen3ForCausalLM     norms of query and key; attention_bias, use_sliding_window
+    Phi3ForCausalLM      Phi-3, Phi-4: fused projections, partial_rotary_factor, sliding_window
+
+    rope_type            default, linear, llama3, yarn. Not: dynamic, longrope, and all others
+    weights              F32, F16, BF16, sharded or not; tied embeddings are kept once
+    precision            fp32, fp16, int8, int4
+    quantization_config  gptq (4 bits, no desc_act), awq (4 bits, gemm); groups of 16 and more
+    hidden_act           silu
+    head_dim             multiples of 16
+
+Everything else is refused by name. The graph's interface is `build_decoder`'s.
+"""
+
+from shoal_serving.artifacts.convert.config import Config
+from shoal_serving.artifacts.convert.decoder.decoder import Decoder
+from shoal_serving.artifacts.convert.decoder.family import read_family
+from shoal_serving.artifacts.convert.decoder.precisions import read_storage
+from shoal_serving.artifacts.convert.decoder.sizes import read_sizes
+from shoal_serving.artifacts.convert.graph import Graph
+from shoal_serving.artifacts.convert.precision import Precision
+from shoal_serving.artifacts.convert.weights import Weights
+
+__all__ = ["TASKS", "build_decoder"]
+
+TASKS = ("text-generation",)
+
+
+def build_decoder(config: Config, weights: Weights, precision: Precision | None) -> Graph:
+    """The checkpoint's graph. B sequences are run together, S new tokens of each.
+
+    Inputs:
+        input_ids: INT64 [B, S]; the new tokens of each sequence, those of a shorter one padded
+            on the right with any id.
+        seqlens_k: INT32 [B]; each sequence's length with its new tokens, less 1.
+        total_sequence_length: INT32 []; the longest of these lengths.
+        logits_indices: INT64 [R]; for which tokens logits are wanted, as places in the flattened
+            input_ids, of which token s of sequence b is number b * S + s. Any number, any order.
+        past_key_values.{layer}.key and .value: [B, kv_heads, P, head_dim]; float32, or float16
+            if the precision is. P is 0 at first.
+    Outputs:
+        logits: FLOAT [R, vocabulary].
+        present.{layer}.key and .value: [B, kv_heads, max(P, total), head_dim]; the past with the
+            new tokens. It may be bound to the memory of the past, with P as its capacity.
+
+    Rows where S > 1 may differ in length only without a past; with one, GroupQueryAttention
+    takes several new tokens of one sequence (B = 1), or one new token of each.
+
+    Raises:
+        ModelUnsupported: an architecture, variant or precision that the table has not.
+        ModelLoadFailed: a weight is missing or of the wrong shape.
+    """
+    family = read_family(config)
+    sizes = read_sizes(config, family)
+    storage = read_storage(config, precision)
+    graph = Graph(family.architecture, weights, storage.dtype)
+    Decoder(graph, sizes, storage).build()
+    return graph
