@@ -10,7 +10,7 @@ from shoal_serving.artifacts.convert.graph import Graph
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A linear layer of the checkpoint: `name`.weight [outputs, inputs], and perhaps `name`.bias."""
+    """A linear layer of the checkpoint: `name`.weight [outputs, inputs] and perhaps a bias."""
 
     name: str
     inputs: int

@@ -1,0 +1,71 @@
+"""What GPTQ and AWQ leave of a linear layer, packed as their libraries pack it, one number at a
+time; and the floats that they mean by it.
+"""
+
+import numpy as np
+
+AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
+
+
+def quantize(weight, group, random):
+    """Integers [inputs, outputs], zeros and scales [groups, outputs] near weight [outputs, inputs].
+
+    Rounding is coarse and zeros are anything: only what is made of these numbers matters.
+    """
+    inputs, outputs = weight.shape[1], weight.shape[0]
+    groups = np.arange(inputs) // group
+    zeros = random.integers(0, 16, (inputs // group, outputs))
+    spread = np.abs(weight.T.reshape(-1, group, outputs)).max(1)
+    scales = (spread / 8).astype(np.float16)
+    integers = np.rint(weight.T / scales.astype(np.float32)[groups]) + zeros[groups]
+    return np.clip(integers, 0, 15).astype(np.int64), zeros, scales
+
+
+def dequantize(integers, zeros, scales):
+    """[outputs, inputs], exactly."""
+    groups = np.arange(len(integers)) // (len(integers) // len(zeros))
+    return ((integers - zeros[groups]) * scales.astype(np.float32)[groups]).T.astype(np.float32)
+
+
+def pack(numbers, order=range(8)):
+    """[n, m] to INT32 [n, m / 8]: part i of each integer is number order[i] of its eight."""
+    packed = np.zeros((numbers.shape[0], numbers.shape[1] // 8), np.uint32)
+    for row, column in np.ndindex(packed.shape):
+        for part, place in enumerate(order):
+            number = int(numbers[row, 8 * column + place]) & 15
+            packed[row, column] |= np.uint32(number << (4 * part))
+    return packed.view(np.int32)
+
+
+def gptq(integers, zeros, scales, less=1):
+    """A layer's tensors in GPTQ's format; `less` is 0 in gptq_v2."""
+    groups = np.arange(len(integers)) // (len(integers) // len(zeros))
+    return {
+        "qweight": np.ascontiguousarray(pack(integers.T).T),
+        "qzeros": pack(zeros - less),
+        "scales": scales,
+        "g_idx": groups.astype(np.int32),
+    }
+
+
+def awq(integers, zeros, scales):
+    """A layer's tensors in the format of AWQ's gemm version."""
+    return {
+        "qweight": pack(integers, AWQ_ORDER),
+        "qzeros": pack(zeros, AWQ_ORDER),
+        "scales": scales,
+    }
+
+
+def quantized(weights, group, method):
+    """A checkpoint's weights with its layers packed by `method`, and with what that means."""
+    random, packed, meant = np.random.default_rng(9), {}, {}
+    for name, weight in weights.items():
+        if not name.endswith("_proj.weight"):
+            packed[name] = meant[name] = weight.astype(np.float16).astype(np.float32)
+            continue
+        parts = quantize(weight, group, random)
+        meant[name] = dequantize(*parts)
+        module = name.removesuffix(".weight")
+        packed |= {f"{module}.{part}": values for part, values in method(*parts).items()}
+    return packed, meant
