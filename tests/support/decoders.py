@@ -4,6 +4,7 @@ import json
 
 import ml_dtypes
 import numpy as np
+import onnx
 import onnxruntime
 
 WORDS, HIDDEN, LAYERS, HEADS, KV_HEADS, INNER, POSITIONS = 61, 64, 3, 4, 2, 96, 128
@@ -160,3 +161,14 @@ class DecoderGraph:
             out.append(token)
             new = [token]
         return out
+
+
+def with_whole_inputs(path):
+    """The graph, but for MatMulNBits' rounding of its inputs to 8 bits."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "accuracy_level":
+                attribute.i = 1
+    onnx.save(model, path)
+    return DecoderGraph(path)

@@ -1,5 +1,5 @@
-"""What GPTQ and AWQ leave of a linear layer, packed as their libraries pack it, one number at a
-time; and the floats that they mean by it.
+"""What GPTQ and AWQ leave of a linear layer, packed as their libraries pack it, and the floats that
+they mean by it; and weights rounded to nearest in blocks.
 """
 
 import numpy as np
@@ -29,12 +29,8 @@ def dequantize(integers, zeros, scales):
 
 def pack(numbers, order=range(8)):
     """[n, m] to INT32 [n, m / 8]: part i of each integer is number order[i] of its eight."""
-    packed = np.zeros((numbers.shape[0], numbers.shape[1] // 8), np.uint32)
-    for row, column in np.ndindex(packed.shape):
-        for part, place in enumerate(order):
-            number = int(numbers[row, 8 * column + place]) & 15
-            packed[row, column] |= np.uint32(number << (4 * part))
-    return packed.view(np.int32)
+    parts = [(numbers[:, place::8] & 15) << (4 * part) for part, place in enumerate(order)]
+    return np.sum(parts, axis=0).astype(np.uint32).view(np.int32)
 
 
 def gptq(integers, zeros, scales, less=1):
@@ -69,3 +65,25 @@ def quantized(weights, group, method):
         module = name.removesuffix(".weight")
         packed |= {f"{module}.{part}": values for part, values in method(*parts).items()}
     return packed, meant
+
+
+def rounded(weight, bits, block=32):
+    """A matrix with every block of a row rounded, so that its farthest number is the lowest."""
+    lowest, out = -(2 ** (bits - 1)), np.zeros_like(weight)
+    for row in range(len(weight)):
+        for start in range(0, weight.shape[1], block):
+            part = weight[row, start : start + block]
+            scale = part[np.abs(part).argmax()] / lowest
+            if scale:
+                whole = np.clip(np.rint(part / scale), lowest, -lowest - 1)
+                out[row, start : start + block] = whole * scale
+    return out
+
+
+def rounded_weights(weights, bits):
+    """A checkpoint's weights with the layers in `bits`, embeddings and head in 8."""
+    words = ("model.embed_tokens.weight", "lm_head.weight")
+    return {
+        name: rounded(w, 8 if name in words else bits) if w.ndim == 2 else w
+        for name, w in weights.items()
+    }

@@ -44,7 +44,8 @@ class StoredTensor:
 
     def values(self) -> NDArray[np.generic]:
         """The values as they are stored, of whatever type."""
-        return self.raw.view(DTYPES[self.dtype]).reshape(self.shape)
+        values: NDArray[np.generic] = self.raw.view(DTYPES[self.dtype]).reshape(self.shape)
+        return values
 
     def rows(self, dtype: np.dtype[np.generic]) -> Iterator[NDArray[np.generic]]:
         """The values as `dtype`, some rows at a time.

@@ -57,7 +57,7 @@ class Attention:
         return {} if window is None else {"local_window_size": window}
 
     def _past(self, number: int) -> tuple[str, ...]:
-        shape = [BATCH, self._sizes.kv_heads, "past", self._sizes.head]
+        shape: list[str | int] = [BATCH, self._sizes.kv_heads, "past", self._sizes.head]
         names = (f"past_key_values.{number}.{part}" for part in ("key", "value"))
         return tuple(self._graph.input(name, self._type, shape) for name in names)
 

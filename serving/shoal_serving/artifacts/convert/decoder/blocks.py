@@ -6,20 +6,11 @@ range has one more below the zero than above it.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """`bits` is 4 or 8; `packed` [rows, blocks, BLOCK * bits / 8] and `scales` [rows, blocks]."""
-
-    packed: NDArray[np.uint8]
-    scales: NDArray[np.float32]
 
 
 def count(inputs: int) -> int:
@@ -45,8 +36,7 @@ def pack_integers(values: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     """The last dimension's integers of 4 bits two in a byte, the first in the lower half."""
     if bits == 8:
         return values
-    packed: NDArray[np.uint8] = values[..., 0::2] | (values[..., 1::2] << 4)
-    return packed
+    return values[..., 0::2] | (values[..., 1::2] << np.uint8(4))
 
 
 def _split(rows: NDArray[np.float32]) -> NDArray[np.float32]:

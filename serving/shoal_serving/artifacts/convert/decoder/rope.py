@@ -63,8 +63,9 @@ def read_rope(config: Config, head: int) -> Rope:
         raise section.unsupported(key, ", ".join(_SCALINGS))
     base = section.number("rope_theta", config.number("rope_theta", 10000.0))
     positions = config.integer("max_position_embeddings")
-    exponents = np.arange(0, _rotated(config, section, head), 2, dtype=np.float32)
-    plain = _Plain(base, exponents / (2 * len(exponents)), positions)
+    rotated = _rotated(config, section, head)
+    exponents = np.arange(0, rotated, 2, dtype=np.float32) / np.float32(rotated)
+    plain = _Plain(base, exponents, positions)
     return _SCALINGS[kind](plain, section)
 
 

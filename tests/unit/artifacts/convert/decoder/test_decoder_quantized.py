@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from decoder_reference import Reference
-from decoders import DecoderGraph, decoder, random_weights, write_checkpoint
+from decoders import decoder, random_weights, with_whole_inputs, write_checkpoint
 from quantized_decoders import awq, gptq, quantized
 
 from shoal.errors import ModelUnsupported
@@ -62,17 +62,6 @@ def test_every_number_is_exactly_what_the_method_means(write, tmp_path, method, 
     assert set(found) == {name for name in meant if name.endswith("_proj.weight")}
     for name, matrix in found.items():
         np.testing.assert_array_equal(matrix, meant[name], err_msg=name)
-
-
-def with_whole_inputs(path):
-    """The graph, but for the kernel's rounding of its inputs to 8 bits."""
-    model = onnx.load(path)
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.name == "accuracy_level":
-                attribute.i = 1
-    onnx.save(model, path)
-    return DecoderGraph(path)
 
 
 @pytest.mark.parametrize("architecture", ["Llama", "Qwen2", "Phi3"])
