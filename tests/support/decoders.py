@@ -123,6 +123,7 @@ class DecoderGraph:
     def forget(self):
         """Start with new sequences."""
         self.past = None
+        self._lengths = None
 
     def run(self, rows, lengths, indices):
         """Logits at `indices` after these new tokens, of which rows end up that long."""
@@ -132,15 +133,21 @@ class DecoderGraph:
         feeds = {
             "input_ids": rows,
             "seqlens_k": np.array(lengths, np.int32) - 1,
+            "query_seqlens": self._new(lengths, rows.shape[1]),
             "total_sequence_length": np.array(max(lengths), np.int32),
             "logits_indices": np.array(indices, np.int64),
         }
+        self._lengths = list(lengths)
         values = self.session.run(self._outputs, feeds | self.past)
         outputs = dict(zip(self._outputs, values, strict=True))
         self.past = {
             name: outputs[name.replace("past_key_values", "present")] for name in self.past
         }
         return outputs["logits"]
+
+    def _new(self, lengths, most):
+        before = self._lengths or [0] * len(lengths)
+        return np.array([min(now - was, most) for now, was in zip(lengths, before)], np.int32)
 
     def _empty(self, batch):
         types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}

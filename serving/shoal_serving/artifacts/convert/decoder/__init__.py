@@ -39,6 +39,8 @@ def build_decoder(config: Config, weights: Weights, precision: Precision | None)
         input_ids: INT64 [B, S]; the new tokens of each sequence, those of a shorter one padded
             on the right with any id.
         seqlens_k: INT32 [B]; each sequence's length with its new tokens, less 1.
+        query_seqlens: INT32 [B]; how many of each sequence's S new tokens are not padding. A
+            sequence with 0 idles: its keys and values stay, its seqlens_k is its length less 1.
         total_sequence_length: INT32 []; the longest of these lengths.
         logits_indices: INT64 [R]; for which tokens logits are wanted, as places in the flattened
             input_ids, of which token s of sequence b is number b * S + s. Any number, any order.
@@ -49,8 +51,7 @@ def build_decoder(config: Config, weights: Weights, precision: Precision | None)
         present.{layer}.key and .value: [B, kv_heads, max(P, total), head_dim]; the past with the
             new tokens. It may be bound to the memory of the past, with P as its capacity.
 
-    Rows where S > 1 may differ in length only without a past; with one, GroupQueryAttention
-    takes several new tokens of one sequence (B = 1), or one new token of each.
+    Sequences may differ in length, in past and in new tokens (ONNX Runtime 1.32 and newer).
 
     Raises:
         ModelUnsupported: an architecture, variant or precision that the table has not.

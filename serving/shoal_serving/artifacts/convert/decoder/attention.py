@@ -10,6 +10,8 @@ from shoal_serving.artifacts.convert.decoder.sizes import Sizes
 from shoal_serving.artifacts.convert.decoder.storage import Linear, Storage
 from shoal_serving.artifacts.convert.graph import BATCH, MICROSOFT, Graph
 
+_QUERY_SEQLENS = 16  # its place among the operator's inputs
+
 
 class Attention:
     """The attention of every layer, and the inputs and outputs that it brings."""
@@ -23,6 +25,7 @@ class Attention:
             graph.input("seqlens_k", TensorProto.INT32, [BATCH]),
             graph.input("total_sequence_length", TensorProto.INT32, []),
         )
+        self._counts = graph.input("query_seqlens", TensorProto.INT32, [BATCH])
         self._caches = tuple(graph.add(cache) for cache in sizes.rope.caches(graph.dtype))
 
     def mix(self, number: int, normed: str) -> str:
@@ -34,7 +37,7 @@ class Attention:
         inputs = (*self._queries_keys_values(number, normed), *past, *self._lengths, *self._caches)
         graph.node(
             "GroupQueryAttention",
-            inputs,
+            [*inputs, *[""] * (_QUERY_SEQLENS - len(inputs)), self._counts],
             [mixed, *present],
             domain=MICROSOFT,
             num_heads=sizes.heads,

@@ -23,6 +23,7 @@ def test_the_inputs_and_outputs_are_those_of_the_contract(checkpoint, graph, pre
         "input_ids": ("tensor(int64)", ["batch", "sequence"]),
         "seqlens_k": ("tensor(int32)", ["batch"]),
         "total_sequence_length": ("tensor(int32)", []),
+        "query_seqlens": ("tensor(int32)", ["batch"]),
         "logits_indices": ("tensor(int64)", ["logits"]),
     }
     logits = {"logits": ("tensor(float)", ["logits", WORDS])}
@@ -81,6 +82,7 @@ def in_place(session, slots, rows, ids, lengths):
         "input_ids": ids,
         "seqlens_k": np.array(lengths, np.int32) - 1,
         "total_sequence_length": np.array(max(lengths), np.int32),
+        "query_seqlens": np.full(len(ids), ids.shape[1], np.int32),
         "logits_indices": np.arange(ids.size),
     }
     for name, values in feeds.items():
