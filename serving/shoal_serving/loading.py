@@ -17,6 +17,7 @@ from shoal.api.runtime import ModelRevision, revision_name
 from shoal_serving.artifacts import Artifact, Cache, Progress
 from shoal_serving.backends import Backend
 from shoal_serving.backends.onnx import OnnxBackend
+from shoal_serving.batched_model import BatchedModel
 from shoal_serving.measure import give_back_memory, memory_growth
 from shoal_serving.model import LoadedModel
 from shoal_serving.proof import read_proof
@@ -84,7 +85,7 @@ def _measured(
 
 def _open(
     name: str, revision: ModelRevision, artifact: Artifact, graph: Path, threads: int
-) -> LoadedModel:
+) -> BatchedModel:
     backend: Backend = OnnxBackend(graph, revision.backend.onnx_runtime or OnnxRuntime(), threads)
     try:
         task = open_task(revision.task, artifact.folder, backend)
@@ -92,7 +93,7 @@ def _open(
     except BaseException:
         backend.close()
         raise
-    return LoadedModel(
+    return BatchedModel(
         name=name,
         revision=revision_name(artifact.digest, revision),
         digest=artifact.digest,

@@ -11,7 +11,7 @@ import numpy as np
 from shoal.api.model import Backend, Batching, OnnxRuntime, Source, Task
 from shoal.api.runtime import ModelRevision
 from shoal.api.tensors import Datatype, TensorSpec
-from shoal_serving.model import LoadedModel
+from shoal_serving.batched_model import BatchedModel
 from shoal_serving.proof import Proof
 from shoal_serving.tasks.tensor import TensorTask
 from shoal_serving.tensors import Tensors
@@ -91,12 +91,12 @@ def loaded(
     name: str = "m",
     config: ModelRevision | None = None,
     **batching: Any,
-) -> LoadedModel:
+) -> BatchedModel:
     """A model as it is before it was warmed: every run goes to its thread."""
     backend = backend or Arithmetic()
     task = task or TensorTask(backend)
     config = config or revision(**batching)
-    model = LoadedModel(
+    model = BatchedModel(
         name=name,
         revision=f"r{config.generation}",
         digest="sha256:" + "0" * 64,

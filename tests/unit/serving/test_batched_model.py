@@ -15,7 +15,7 @@ from shoal.api.model import OnnxRuntime
 from shoal.api.tensors import Datatype
 from shoal.errors import DeadlineExceeded, InvalidRequest, Overloaded, ProofFailed
 from shoal_serving.backends.onnx import OnnxBackend
-from shoal_serving.model import LoadedModel
+from shoal_serving.batched_model import BatchedModel
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def weighty(folder: Path, mebibytes: int) -> Path:
     return folder / "model.onnx"
 
 
-def load_and_close(path: Path) -> LoadedModel:
+def load_and_close(path: Path) -> BatchedModel:
     options = OnnxRuntime.model_validate({"sessionOptions": {"graphOptimizationLevel": "disabled"}})
     model = loaded(OnnxBackend(path, options, 1), max_batch_size=2)
     model.warm(lambda done, total: None)
