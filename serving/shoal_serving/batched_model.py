@@ -31,9 +31,8 @@ class BatchedModel(LoadedModel):
         backend: Backend,
         proof: Proof,
     ) -> None:
-        super().__init__(name, revision, digest, config, task.inputs, task.outputs)
+        super().__init__(name, revision, digest, config, task.inputs, task.outputs, proof)
         self.task: Task[Any, Any] = task
-        self.proof = proof
         self._batches = backend.batches
         self._timeout = config.batching.timeout.seconds
         self._backend = backend

@@ -16,6 +16,7 @@ from shoal.api.ledger import Bytes
 from shoal.api.runtime import ModelRevision
 from shoal.api.tensors import TensorSpec
 from shoal_serving.measure import give_back_memory
+from shoal_serving.proof import Proof
 from shoal_serving.stats import Statistics
 
 
@@ -33,6 +34,7 @@ class LoadedModel(ABC):
         config: ModelRevision,
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
+        proof: Proof,
     ) -> None:
         """`inputs` and `outputs` are what an Open Inference Protocol client sends and gets."""
         self.name = name
@@ -41,6 +43,7 @@ class LoadedModel(ABC):
         self.config = config
         self.inputs = inputs
         self.outputs = outputs
+        self.proof = proof
         self.bytes = Bytes()
         self.loaded = time.time()
         self.statistics = Statistics()

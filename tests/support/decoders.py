@@ -147,7 +147,8 @@ class DecoderGraph:
 
     def _new(self, lengths, most):
         before = self._lengths or [0] * len(lengths)
-        return np.array([min(now - was, most) for now, was in zip(lengths, before)], np.int32)
+        new = [min(now - was, most) for now, was in zip(lengths, before, strict=True)]
+        return np.array(new, np.int32)
 
     def _empty(self, batch):
         types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}

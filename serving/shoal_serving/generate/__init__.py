@@ -5,7 +5,7 @@ step runs; the runner runs it; the sampler picks a token for every row; the deto
 into text that may be sent. One thread owns the session and everything that a step touches; asyncio
 stands on both sides of it.
 
-    Generation ── start ──▶ Sequence ── scheduler ▸ runner ▸ sampler ▸ detokenizer ──▶ Stream of Deltas
+    Generation ── start ──▶ Job ── scheduler ▸ runner ▸ sampler ▸ writer ──▶ Stream of Deltas
 
 It may know tokens, tensors, adapters and grammars. It never knows HTTP, OpenAI's shapes or Ray, and
 it never blocks the event loop.

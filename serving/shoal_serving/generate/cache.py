@@ -1,0 +1,64 @@
+"""The keys and values of every token that is computed, in rows: one for each running sequence.
+
+One block of memory, in which ONNX Runtime reads the past and appends the present in place. A row
+has room for `capacity` tokens from the start; the pages of the operating system behind it are taken
+when they are first written.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Block = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`parts` are the names of the graph's keys and values, layer by layer."""
+
+    parts: tuple[str, ...]
+    heads: int
+    size: int
+    dtype: np.dtype[Any]
+
+    @property
+    def token_bytes(self) -> int:
+        """What one token takes."""
+        return len(self.parts) * self.heads * self.size * self.dtype.itemsize
+
+
+class KeyValueCache:
+    """[parts, rows, heads, capacity, size] in the processor's memory."""
+
+    def __init__(self, layout: Layout, rows: int, capacity: int) -> None:
+        """Raises MemoryError: there is not as much."""
+        self.layout = layout
+        self.rows = rows
+        self.capacity = capacity
+        shape = (len(layout.parts), rows, layout.heads, capacity, layout.size)
+        self._values: NDArray[Any] = np.zeros(shape, layout.dtype)
+
+    @property
+    def bytes(self) -> int:
+        return int(self._values.nbytes)
+
+    def views(self, first: int, rows: int) -> Iterator[tuple[str, tuple[int, ...], int]]:
+        """The name, shape and address of each part of these rows."""
+        for name, part in zip(self.layout.parts, self._values, strict=True):
+            view = part[first : first + rows]
+            yield name, view.shape, view.ctypes.data
+
+    def move(self, source: int, target: int, tokens: int) -> None:
+        """Copy the first `tokens` of a row to another one."""
+        self._values[:, target, :, :tokens] = self._values[:, source, :, :tokens]
+
+    def read(self, row: int, start: int, stop: int) -> Block:
+        """A copy of some tokens: [parts, heads, stop - start, size]."""
+        return self._values[:, row, :, start:stop].copy()
+
+    def write(self, row: int, start: int, block: Block) -> None:
+        """Put such a copy into a row."""
+        self._values[:, row, :, start : start + block.shape[2]] = block

@@ -1,0 +1,354 @@
+"""The loop that generates: one thread, which owns the session, the cache and every running job.
+
+    hear what came in ▸ end what is too late ▸ give rows to newcomers ▸ run ▸ sample ▸ write ▸ tell
+
+Nothing that one job does or suffers ends another one; only ONNX Runtime failing in a run ends all
+jobs of that run.
+"""
+
+import logging
+import threading
+import time
+from asyncio import AbstractEventLoop
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
+
+from shoal.errors import DeadlineExceeded, InferenceFailed, RequestError
+from shoal_serving.generate.counting import EngineStatistics
+from shoal_serving.generate.job import Job
+from shoal_serving.generate.pace import Pace
+from shoal_serving.generate.prefix import PrefixCache
+from shoal_serving.generate.request import Delta, Finish
+from shoal_serving.generate.runner import Logits, Runner
+from shoal_serving.generate.sampling import Sampled, Sampler, score
+from shoal_serving.generate.scheduler import Run, Scheduler
+from shoal_serving.generate.speculation import DRAFT, Speculator
+
+# A child of Ray Serve's logger, so that the lines land in the replica's own log.
+logger = logging.getLogger("ray.serve.shoal.engine")
+
+T = TypeVar("T")
+_News = list[tuple[Job, Delta | RequestError]]
+
+
+class Engine:
+    """Generates for whoever submits jobs, until it is closed; may be called from any thread."""
+
+    def __init__(self, name: str, runner: Runner, sampler: Sampler, prefixes: PrefixCache) -> None:
+        self.statistics = EngineStatistics()
+        self.prefixes = prefixes
+        self.runner = runner
+        self._sampler = sampler
+        self._scheduler: Scheduler[Job] = Scheduler(runner.cache.rows, runner.decoder.ragged)
+        self._pace = Pace()
+        self._speculator = Speculator()
+        self._inbox: list[Callable[[], None]] = []
+        self._news: dict[AbstractEventLoop | None, _News] = defaultdict(list)
+        self._ended: list[Job] = []
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name=f"generate-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Generate `job` when its turn comes."""
+        self._tell(lambda: self._scheduler.add(job))
+
+    def cancel(self, job: Job) -> None:
+        """Nobody reads `job` any more: its row is free before the next step. It may have ended."""
+        self._tell(lambda: self._abort(job))
+
+    def between_steps(self, work: Callable[[], T]) -> "Future[T]":
+        """Have `work` done by the engine's thread, which owns the adapters and prefixes."""
+        future: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                future.set_result(work())
+            except Exception as error:
+                future.set_exception(error)
+
+        self._tell(do)
+        return future
+
+    def close(self) -> None:
+        """End what runs, and the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _tell(self, command: Callable[[], None]) -> None:
+        with self._wake:
+            self._inbox.append(command)
+            self._wake.notify()
+
+    def _work(self) -> None:
+        while self._hear():
+            try:
+                self._step()
+            except Exception as error:
+                logger.exception("a step failed unexpectedly")
+                self._fail(
+                    self._scheduler.running, InferenceFailed(f"the engine failed: {error!r}")
+                )
+            self._forget_ended()
+            self._publish()
+        self._fail(self._jobs(), InferenceFailed("the model was unloaded"))
+        self._publish()
+
+    def _hear(self) -> bool:
+        """Wait until there is something to do, and do what was told; False at the end."""
+        with self._wake:
+            while not (self._inbox or self._closing or self._scheduler.busy):
+                self._wake.wait()
+            commands, self._inbox = self._inbox, []
+        for command in commands:
+            command()
+        return not self._closing
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        self._expire(now)
+        for job in self._scheduler.admit():
+            self._begin(job, now)
+        running = self._scheduler.running
+        decoding = sum(job.pending == 1 for job in running)
+        if len(running) == decoding == 1 and self._speculate(running[0]):
+            return
+        for run in self._scheduler.plan(self._pace.budget(decoding)):
+            self._execute(run)
+
+    def _expire(self, now: float) -> None:
+        """End those that waited for longer than they wanted to."""
+        late = [
+            job
+            for job in self._scheduler.waiting
+            if job.generation.deadline is not None and job.generation.deadline < now
+        ]
+        for job in late:
+            waited = now - job.arrived
+            self._end(job, DeadlineExceeded(f"waited {waited:.1f} s for its turn and was not run"))
+
+    def _begin(self, job: Job, now: float) -> None:
+        """A job has a row: what is known of its prompt is put there."""
+        assert job.row is not None
+        self.runner.adapters[job.row] = job.adapter
+        if job.generation.prompt_logprobs is None:
+            start = 0
+            for block in self.prefixes.find(job.tokens, job.generation.adapter or ""):
+                self.runner.cache.write(job.row, start, block)
+                start += block.shape[2]
+            job.computed = job.reader.cached_tokens = start
+        counts = self.statistics.of(job.generation.adapter)
+        counts.prompt += job.prompt
+        counts.cached += job.computed
+        self.statistics.queue.observe(now - job.arrived)
+
+    def _execute(self, run: Run) -> None:
+        jobs = self._scheduler.running[run.first : run.first + len(run.counts)]
+        pairs = list(zip(jobs, run.counts, strict=True))
+        tokens = [job.tokens[job.computed : job.computed + count] for job, count in pairs]
+        wanted = [
+            (row, place) for row, (job, count) in enumerate(pairs) for place in _places(job, count)
+        ]
+        logits, seconds = self._run(run, jobs, tokens, wanted)
+        if logits is not None:
+            self._learn(run, seconds)
+            self._take(pairs, logits)
+
+    def _run(
+        self,
+        run: Run,
+        jobs: Sequence[Job],
+        tokens: Sequence[Sequence[int]],
+        wanted: Sequence[tuple[int, int]],
+    ) -> tuple[Logits | None, float]:
+        """The logits and the seconds that they took; None, and everybody told, if that failed."""
+        self.statistics.steps += 1
+        began = time.perf_counter()
+        try:
+            logits = self.runner.run(run, tokens, [job.computed for job in jobs], wanted)
+        except InferenceFailed as error:
+            self._fail([job for job, new in zip(jobs, tokens, strict=True) if new], error)
+            return None, 0.0
+        return logits, time.perf_counter() - began
+
+    def _learn(self, run: Run, seconds: float) -> None:
+        if run.width > 1:
+            self._pace.prefilled(len(run.counts) * run.width, seconds)
+        else:
+            self._pace.decoded(sum(run.counts), seconds)
+            if len(run.counts) == 1:
+                self._speculator.plain(seconds)
+
+    def _speculate(self, job: Job) -> bool:
+        """Run a draft of what a lone job says next; False if there is none."""
+        assert job.row is not None
+        most = min(DRAFT, job.limit - len(job.tokens) - 1)
+        if most < 1 or not self._speculator.worthwhile():
+            return False
+        draft = job.lookup.draft(job.tokens, most)
+        if not draft:
+            return False
+        tokens = [job.tokens[-1], *draft]
+        wanted = [(0, place) for place in range(len(tokens))]
+        logits, seconds = self._run(Run(job.row, (len(tokens),)), [job], [tokens], wanted)
+        if logits is not None:
+            self._accept(job, draft, logits, seconds)
+        return True
+
+    def _accept(self, job: Job, draft: Sequence[int], logits: Logits, seconds: float) -> None:
+        """Sample behind each token for as long as the draft was right."""
+        generated = job.generated
+        for place, guess in enumerate([*draft, None]):
+            job.computed += 1
+            self._sample([job], logits[place : place + 1])
+            if job.ended or job.tokens[-1] != guess:
+                break
+        gained = job.generated - generated
+        self._speculator.drafted(gained, seconds)
+        self.statistics.drafted += len(draft)
+        self.statistics.accepted += max(0, gained - 1)
+
+    def _take(self, pairs: Sequence[tuple[Job, int]], logits: Logits) -> None:
+        """Note what is computed, and sample for those of whom all is."""
+        ready, rows, at = [], [], 0
+        for job, count in pairs:
+            places = len(_places(job, count))
+            if places and job.generation.prompt_logprobs is not None and not job.generated:
+                self._score_prompt(job, logits[at : at + places])
+            at += places
+            prefill = bool(count) and not job.generated
+            job.computed += count
+            if not count or job.pending:
+                continue
+            if prefill:
+                self._remember(job)
+            if job.writer.full:  # nothing was asked for but the prompt's own logprobs
+                self._tell_last(job)
+                continue
+            ready.append(job)
+            rows.append(at - 1)
+        if ready:
+            self._sample(ready, logits if len(rows) == len(logits) else logits[rows])
+
+    def _score_prompt(self, job: Job, logits: Logits) -> None:
+        following = job.tokens[job.computed + 1 : job.computed + 1 + len(logits)]
+        if following:
+            top = job.generation.prompt_logprobs or 0
+            job.prompt_logprobs.extend(score(logits[: len(following)], following, top))
+
+    def _sample(self, jobs: Sequence[Job], logits: Logits) -> None:
+        now = time.monotonic()
+        states = [job.state for job in jobs]
+        for job, sampled in zip(jobs, self._sampler.sample(logits, states), strict=True):
+            if sampled.error is not None:
+                self._end(job, sampled.error)
+            else:
+                self._append(job, sampled, now)
+
+    def _append(self, job: Job, sampled: Sampled, now: float) -> None:
+        """One more token of a job, which may be its last."""
+        job.tokens.append(sampled.token)
+        delta = job.writer.write(sampled.token, sampled.logprob)
+        if job.generated == 1 and job.generation.prompt_logprobs is not None:
+            delta = replace(delta, prompt_logprobs=tuple(job.prompt_logprobs))
+        if delta.finish is None:
+            job.state.accept(sampled.token)
+        self._observe(job, now)
+        self._news[job.loop].append((job, delta))
+        if delta.finish is not None:
+            self._finish(job, delta.finish)
+
+    def _tell_last(self, job: Job) -> None:
+        entries = tuple(job.prompt_logprobs)
+        delta = Delta(finish=Finish.LENGTH, prompt_logprobs=entries)
+        self._news[job.loop].append((job, delta))
+        self._finish(job, Finish.LENGTH)
+
+    def _observe(self, job: Job, now: float) -> None:
+        statistics = self.statistics
+        statistics.of(job.generation.adapter).generated += 1
+        times = statistics.first_token if job.generated == 1 else statistics.each_token
+        times.observe(now - job.last)
+        job.last = now
+
+    def _remember(self, job: Job) -> None:
+        row = job.row
+        if row is not None:
+            self.prefixes.keep(
+                job.tokens[: job.computed],
+                job.generation.adapter or "",
+                lambda start, stop: self.runner.cache.read(row, start, stop),
+            )
+
+    def _finish(self, job: Job, finish: Finish) -> None:
+        finished = self.statistics.of(job.generation.adapter).finished
+        finished[finish] = finished.get(finish, 0) + 1
+        job.ended = True
+        self._ended.append(job)
+
+    def _abort(self, job: Job) -> None:
+        if not job.ended:
+            self._finish(job, Finish.ABORT)
+            self._forget_ended()
+
+    def _end(self, job: Job, error: RequestError) -> None:
+        """What a job that failed has in its row is not to be relied on."""
+        if not job.ended:
+            job.computed = 0
+            self._news[job.loop].append((job, error))
+            self._finish(job, Finish.ABORT)
+
+    def _fail(self, jobs: Sequence[Job], error: RequestError) -> None:
+        for job in list(jobs):
+            self._end(job, error)
+
+    def _jobs(self) -> list[Job]:
+        return [*self._scheduler.running, *self._scheduler.waiting]
+
+    def _forget_ended(self) -> None:
+        """Free the rows of those that ended; not before a step is over, whose rows are planned."""
+        ended, self._ended = self._ended, []
+        for job in ended:
+            if job.row is not None:
+                self._remember(job)
+            moved = self._scheduler.remove(job)
+            if moved is not None:
+                self._move(*moved)
+        self.statistics.running = len(self._scheduler.running)
+        self.statistics.waiting = len(list(self._scheduler.waiting))
+
+    def _move(self, job: Job, left: int) -> None:
+        assert job.row is not None
+        self.runner.cache.move(left, job.row, job.computed)
+        self.runner.adapters[job.row] = job.adapter
+
+    def _publish(self) -> None:
+        news, self._news = self._news, defaultdict(list)
+        for loop, entries in news.items():
+            if loop is None:
+                _deliver(entries)
+                continue
+            with suppress(RuntimeError):  # the loop is closed: nobody is there any more
+                loop.call_soon_threadsafe(_deliver, entries)
+
+
+def _places(job: Job, count: int) -> range:
+    """After which of a job's new tokens logits are wanted."""
+    if count and job.generation.prompt_logprobs is not None and job.computed < job.prompt:
+        return range(count)
+    return range(count - 1, count) if count and count == job.pending else range(0)
+
+
+def _deliver(entries: _News) -> None:
+    for job, news in entries:
+        if isinstance(news, RequestError):
+            job.reader.fail(news)
+        else:
+            job.reader.push(news)

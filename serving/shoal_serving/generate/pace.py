@@ -1,0 +1,40 @@
+"""How much of the prompts a step may compute, so that those who decode hardly feel it."""
+
+# What prompts may add to a step, in decode runs. A step with a prompt then takes 2.5 of them.
+_ALLOWANCE = 1.5
+# Without anybody who decodes, a step is as long as one that newcomers can wait for.
+_MOST, _LEAST = 512, 16
+_WEIGHT = 0.2
+
+
+class Pace:
+    """Learns what runs cost, from their durations in seconds."""
+
+    def __init__(self) -> None:
+        self._token: float | None = None
+        self._decode: dict[int, float] = {}
+
+    def budget(self, decoding: int) -> int:
+        """The most tokens of prompts for a step in which so many rows decode."""
+        if not decoding:
+            return _MOST
+        decode = self._decode.get(_bucket(decoding))
+        if decode is None or self._token is None:
+            return _LEAST
+        return max(_LEAST, min(_MOST, int(_ALLOWANCE * decode / self._token)))
+
+    def prefilled(self, tokens: int, seconds: float) -> None:
+        """`tokens` counts the padding."""
+        self._token = _moved(self._token, seconds / tokens)
+
+    def decoded(self, rows: int, seconds: float) -> None:
+        bucket = _bucket(rows)
+        self._decode[bucket] = _moved(self._decode.get(bucket), seconds)
+
+
+def _bucket(rows: int) -> int:
+    return rows.bit_length()
+
+
+def _moved(average: float | None, value: float) -> float:
+    return value if average is None else average + _WEIGHT * (value - average)
