@@ -90,10 +90,13 @@ def a_failure(reason: Reason = Reason.DIGEST_MISMATCH, **said: Any) -> Failure:
     return Failure.model_validate({"reason": reason, **words, **said})
 
 
-def a_ledger(replicas: Mapping[str, Sequence[ReplicaReport]]) -> Ledger:
-    """What replicas say, by the `namespace/name` of the Model; they are named in their order."""
+def a_ledger(replicas: Mapping[str, Sequence[ReplicaReport]], **known: Any) -> Ledger:
+    """What replicas say, by the `namespace/name` of the Model; they are named in their order.
+
+    `known` is what is known of each Model besides.
+    """
     reports = {
-        key: ModelReport(replicas={f"replica-{at}": one for at, one in enumerate(said)})
+        key: ModelReport(replicas={f"replica-{at}": one for at, one in enumerate(said)}, **known)
         for key, said in replicas.items()
     }
     return Ledger(models=reports)

@@ -21,6 +21,7 @@ from shoal.api.ledger import (
     EXPIRY_S,
     HEARTBEAT_S,
     Bytes,
+    GenerationFacts,
     Ledger,
     ModelReport,
     Progress,
@@ -30,13 +31,16 @@ from shoal.api.ledger import (
 )
 from shoal.api.metadata import ObjectMeta
 from shoal.api.model import (
+    AdapterSource,
     Backend,
     Batching,
     ExecutionProvider,
+    Generation,
     Model,
     ModelSpec,
     ModelStatus,
     OnnxRuntime,
+    Precision,
     Resources,
     Source,
     Task,
@@ -50,6 +54,7 @@ from shoal.api.runtime import (
     ModelsConfig,
     ReplicaConfig,
     revision_name,
+    same_artifact,
 )
 from shoal.api.tensors import Datatype, TensorSpec
 
@@ -60,6 +65,7 @@ __all__ = [
     "HEARTBEAT_S",
     "MAX_MODELS",
     "VERSION",
+    "AdapterSource",
     "Backend",
     "Batching",
     "Bytes",
@@ -73,6 +79,8 @@ __all__ = [
     "Fleet",
     "FleetSpec",
     "FleetStatus",
+    "Generation",
+    "GenerationFacts",
     "Ledger",
     "Model",
     "ModelConfig",
@@ -85,6 +93,7 @@ __all__ = [
     "ObjectMeta",
     "OnnxRuntime",
     "Pool",
+    "Precision",
     "Progress",
     "Quantity",
     "RayService",
@@ -104,4 +113,5 @@ __all__ = [
     "merge_conditions",
     "parse_resource",
     "revision_name",
+    "same_artifact",
 ]

@@ -53,7 +53,10 @@ class Requests(Wire):
 
 
 class ReplicaReport(Wire):
-    """What one replica says of one model. `uid` is the one of its configuration."""
+    """What one replica says of one model. `uid` is the one of its configuration.
+
+    `digest` is that of the bytes that serve, `adapters` those of each adapter's, by name.
+    """
 
     node: str = ""
     uid: str = ""
@@ -62,6 +65,7 @@ class ReplicaReport(Wire):
     revision: str | None = None
     served_generation: int | None = None
     digest: str | None = None
+    adapters: dict[str, str] = Field(default_factory=dict)
     progress: Progress | None = None
     bytes: Bytes = Bytes()
     requests: Requests = Requests()
@@ -69,11 +73,29 @@ class ReplicaReport(Wire):
     reported: datetime
 
 
+class GenerationFacts(Wire):
+    """What a model that generates text has room for, as it was loaded.
+
+    `sequences` run at once, each of at most `tokens` (prompt and answer), in a KV cache of
+    `kv_bytes`; `adapters` are the names that requests may ask for.
+    """
+
+    sequences: int
+    tokens: int
+    kv_bytes: int
+    adapters: tuple[str, ...] = ()
+
+
 class ModelReport(Wire):
-    """What the fleet knows of one model; `replicas` by Ray's replica id."""
+    """What the fleet knows of one model; `replicas` by Ray's replica id.
+
+    `precision` is what the weights are kept in; `generation` is there if it generates text.
+    """
 
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
+    precision: str | None = None
+    generation: GenerationFacts | None = None
     replicas: dict[str, ReplicaReport] = Field(default_factory=dict)
 
 

@@ -9,19 +9,25 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from shoal.api.base import Spec, Wire
 from shoal.api.conditions import Condition, Failure
+from shoal.api.ledger import GenerationFacts
 from shoal.api.metadata import Name, ObjectMeta
-from shoal.api.quantity import ByteSize, Cores, Duration, Quantity, Timeout
+from shoal.api.quantity import ByteSize, ByteSizeOrZero, Cores, Duration, Quantity, Timeout
 from shoal.api.tensors import TensorSpec
 
 PREFIXES = ("file:", "http://", "https://")
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 Digest = Annotated[str, StringConstraints(pattern=DIGEST)]
+ADAPTER_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+AdapterName = Annotated[str, StringConstraints(pattern=ADAPTER_NAME)]
+MAX_ADAPTERS = 128
 
 
 class Task(StrEnum):
@@ -32,6 +38,20 @@ class Task(StrEnum):
     QUESTION_ANSWERING = "question-answering"
     FEATURE_EXTRACTION = "feature-extraction"
     TEXT_RANKING = "text-ranking"
+    TEXT_GENERATION = "text-generation"
+
+
+class Precision(StrEnum):
+    """What a model's weights are kept in: `auto` is a quantized checkpoint's own, else fp32.
+
+    fp32 and fp16 compute in the same; int8 and int4 are quantized on deploy.
+    """
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+    INT4 = "int4"
 
 
 class ExecutionProvider(StrEnum):
@@ -108,17 +128,73 @@ class Batching(Spec):
     timeout: Timeout = Duration("30s")
 
 
+class AdapterSource(Source):
+    """A LoRA adapter of the model: what requests call it, and where its files are."""
+
+    name: AdapterName
+    """The `model` of a request that wants this adapter. Not the Model's own name."""
+
+
+def _unique_names(adapters: tuple[AdapterSource, ...]) -> tuple[AdapterSource, ...]:
+    if len({adapter.name for adapter in adapters}) != len(adapters):
+        raise PydanticCustomError("adapters", "expected every adapter to have a name of its own")
+    return adapters
+
+
+class Generation(Spec):
+    """How text is generated: how much at once, how long it may be, and with which adapters."""
+
+    max_sequences: StrictInt = Field(default=16, ge=1, le=1024)
+    """How many sequences run at once; more of them wait, as `batching` allows."""
+
+    max_tokens: StrictInt = Field(default=2048, ge=1, le=1_048_576)
+    """The most tokens of one sequence, prompt and answer; the model's own limit if that is less."""
+
+    prefix_cache: ByteSizeOrZero = Quantity("256Mi")
+    """Memory that keeps what begins many prompts, so that it is computed once; 0 turns it off."""
+
+    adapters: Annotated[
+        tuple[AdapterSource, ...], Field(max_length=MAX_ADAPTERS), AfterValidator(_unique_names)
+    ] = ()
+    """LoRA adapters that are served beside the model itself."""
+
+
 class ModelSpec(Spec):
     """What to serve and how."""
 
     task: Task = Task.TENSOR
     source: Source
     backend: Backend = Backend(onnx_runtime=OnnxRuntime())
+    precision: Precision = Precision.AUTO
     resources: Resources = Resources()
     batching: Batching = Batching()
+    generation: Generation | None = None
     replicas: StrictInt = Field(default=1, ge=0, le=1000)
     fleet: Name = "default"
     suspend: StrictBool = False
+
+    @field_validator("precision")
+    @classmethod
+    def _as_the_task_can(cls, said: Precision, info: ValidationInfo) -> Precision:
+        if _generates(info) or said in (Precision.AUTO, Precision.FP32):
+            return said
+        words = "expected auto or fp32: only task text-generation is quantized"
+        raise PydanticCustomError("precision", words)
+
+    @field_validator("generation")
+    @classmethod
+    def _only_where_text_is_generated(
+        cls, said: Generation | None, info: ValidationInfo
+    ) -> Generation | None:
+        if said is None or _generates(info):
+            return said
+        words = "task {task} generates no text. Leave it out, or say task: text-generation"
+        raise PydanticCustomError("forbidden", words, {"task": info.data["task"].value})
+
+
+def _generates(info: ValidationInfo) -> bool:
+    """Whether the task is to generate text, or is not known because it is wrong itself."""
+    return info.data.get("task", Task.TEXT_GENERATION) is Task.TEXT_GENERATION
 
 
 class ReplicaCount(Wire):
@@ -140,6 +216,8 @@ class ModelFacts(Wire):
     bytes: int = 0
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
+    precision: str | None = None
+    generation: GenerationFacts | None = None
 
 
 class ModelStatus(Wire):

@@ -11,7 +11,7 @@ from shoal.api.base import API_VERSION
 from shoal.api.fields import fields_at
 from shoal.api.fleet import Fleet
 from shoal.api.metadata import LABEL_KEY, LABEL_VALUE, NAME
-from shoal.api.model import DIGEST, Model
+from shoal.api.model import ADAPTER_NAME, DIGEST, Model
 from shoal.errors import InvalidResource
 
 KINDS: Mapping[str, type[Model] | type[Fleet]] = {"Model": Model, "Fleet": Fleet}
@@ -34,6 +34,7 @@ def parse_resource(manifest: object) -> Model | Fleet:
     except ValidationError as error:
         raise InvalidResource(_title(manifest), _problems(kind, error)) from error
     _check_scope(resource)
+    _check_adapters(resource)
     return resource
 
 
@@ -59,6 +60,18 @@ def _check_scope(resource: Model | Fleet) -> None:
         raise InvalidResource(f'{resource.kind} "{resource.metadata.name}"', (problem,))
 
 
+def _check_adapters(resource: Model | Fleet) -> None:
+    """A request names the Model or an adapter, so both must not be called the same."""
+    if not isinstance(resource, Model) or resource.spec.generation is None:
+        return
+    name = resource.metadata.name
+    names = [adapter.name for adapter in resource.spec.generation.adapters]
+    if name in names:
+        path = f"spec.generation.adapters.{names.index(name)}.name"
+        problem = _wrong(path, name, "another name than the Model's own")
+        raise InvalidResource(f'Model "{name}"', (problem,))
+
+
 def _title(manifest: Mapping[str, Any]) -> str:
     """`Model "alarm-triage"`, or as much of it as can be told."""
     kind, metadata = manifest.get("kind"), manifest.get("metadata")
@@ -79,10 +92,13 @@ def _problem(kind: type[Model] | type[Fleet], detail: ErrorDetails) -> str:
         fields = fields_at(kind, detail["loc"][:-1])
         expected = f"{'one of ' if len(fields) > 1 else ''}{', '.join(fields)}"
         return f"{path}: Unknown field: {_shown(detail['input'])}: expected {expected}"
+    if detail["type"] == "forbidden":
+        return f"{path}: Forbidden: {detail['msg']}"
     return f"{path}: Invalid value: {_shown(detail['input'])}: {_expected(detail)}"
 
 
 _PATTERNS: Mapping[str, str] = {
+    ADAPTER_NAME: "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end",
     NAME: "lower-case letters, digits and '-', at most 63 (RFC 1123)",
     LABEL_KEY: "a key such as team or example.com/team, at most 63 after the slash",
     LABEL_VALUE: "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end",
@@ -104,6 +120,8 @@ def _expected(detail: ErrorDetails) -> str:
     words = _PATTERNS.get(pattern) if pattern else _TYPES.get(detail["type"])
     if words is not None:
         return f"expected {words}"
+    if detail["type"] == "too_long":
+        return f"expected at most {detail['ctx']['max_length']}"
     message = detail["msg"].replace("Input should be", "expected", 1)
     return message[0].lower() + message[1:]
 

@@ -100,11 +100,20 @@ def _whole_millicores(quantity: Quantity) -> Quantity:
     return quantity
 
 
-def _whole_bytes(quantity: Quantity) -> Quantity:
+def _whole_bytes(quantity: Quantity, least: int) -> Quantity:
     size = quantity.value
-    if not 1 <= size <= _MOST_BYTES or size % 1:
-        raise PydanticCustomError("bytes", "expected whole bytes, from 1 to 256Ti")
+    if not least <= size <= _MOST_BYTES or size % 1:
+        words = "expected whole bytes, from {least} to 256Ti"
+        raise PydanticCustomError("bytes", words, {"least": least})
     return quantity
+
+
+def _some_bytes(quantity: Quantity) -> Quantity:
+    return _whole_bytes(quantity, 1)
+
+
+def _any_bytes(quantity: Quantity) -> Quantity:
+    return _whole_bytes(quantity, 0)
 
 
 def _longer_than_nothing(duration: Duration) -> Duration:
@@ -114,5 +123,6 @@ def _longer_than_nothing(duration: Duration) -> Duration:
 
 
 Cores = Annotated[Quantity, AfterValidator(_whole_millicores)]
-ByteSize = Annotated[Quantity, AfterValidator(_whole_bytes)]
+ByteSize = Annotated[Quantity, AfterValidator(_some_bytes)]
+ByteSizeOrZero = Annotated[Quantity, AfterValidator(_any_bytes)]
 Timeout = Annotated[Duration, AfterValidator(_longer_than_nothing)]

@@ -7,11 +7,12 @@ to the process is in `ReplicaConfig`.
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from pydantic import Field
 
 from shoal.api.base import Wire
-from shoal.api.model import Backend, Batching, Digest, Source, Task
+from shoal.api.model import Backend, Batching, Digest, Generation, Precision, Source, Task
 
 DEPLOYMENT = "Replica"
 IMPORT_PATH = "shoal_serving.app:build"
@@ -35,14 +36,22 @@ class ReplicaConfig(Wire):
 
 
 class ModelRevision(Wire):
-    """One thing to load. `cached` names bytes to prefer, if the machine still holds them."""
+    """One thing to load. `cached` names bytes to prefer, if the machine still holds them, and
+    `cached_adapters` those of adapters, by name.
+
+    `generation` is the resource's; the spec's field of that name is `text_generation`, and is there
+    for that task only.
+    """
 
     generation: int
     task: Task
     source: Source
     backend: Backend
     batching: Batching
+    precision: Precision = Precision.AUTO
+    text_generation: Generation | None = None
     cached: Digest | None = None
+    cached_adapters: dict[str, Digest] = Field(default_factory=dict)
 
 
 class ModelConfig(Wire):
@@ -69,12 +78,31 @@ class ModelsConfig(Wire):
     models: dict[str, ModelConfig] = Field(default_factory=dict)
 
 
-def revision_name(digest: str, revision: ModelRevision) -> str:
+def same_artifact(one: ModelRevision, other: ModelRevision) -> bool:
+    """Whether both load the same files in the same way. What `text_generation` says is loaded too:
+    its limits are the size of the KV cache.
+    """
+    return _loaded(one) == _loaded(other)
+
+
+def _loaded(revision: ModelRevision) -> tuple[object, ...]:
+    how = (revision.task, revision.backend, revision.precision)
+    return (revision.source, *how, revision.text_generation)
+
+
+def revision_name(
+    digest: str, revision: ModelRevision, adapters: Mapping[str, str] | None = None
+) -> str:
     """The first 8 hex digits of the sha256 over the bytes and the fields that change the answers.
 
-    Limits (batching) and addresses are not among them: the same bytes read the same way are the
-    same revision.
+    `adapters` has the digest of each adapter's bytes, by name. Limits (batching, generation) and
+    addresses do not count: the same bytes read the same way are the same revision.
     """
     fields = revision.model_dump(mode="json", include={"task", "backend"})
+    # Only what is said: what does not speak of them keeps the name that it always had.
+    if revision.precision is not Precision.AUTO:
+        fields["precision"] = revision.precision
+    if adapters:
+        fields["adapters"] = dict(adapters)
     text = json.dumps({"digest": digest, **fields}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -14,7 +14,7 @@ _NONE = "<none>"
 _INDENT = "  "
 _GAP = 2
 
-_ACRONYMS = {"api": "API", "uid": "UID", "url": "URL"}
+_ACRONYMS = {"api": "API", "kv": "KV", "uid": "UID", "url": "URL"}
 
 # A label and its text; a label without a text stands above the lines that belong to it.
 _Line = tuple[str, str | None]

@@ -112,4 +112,10 @@ def _facts(observed: ObservedModel) -> ModelFacts | None:
     if report is None or not answering:
         return observed.model.status.model
     size = max(entry.bytes.file for entry in answering)
-    return ModelFacts(bytes=size, inputs=report.inputs, outputs=report.outputs)
+    return ModelFacts(
+        bytes=size,
+        inputs=report.inputs,
+        outputs=report.outputs,
+        precision=report.precision,
+        generation=report.generation,
+    )

@@ -7,7 +7,17 @@ and keeps it until another one has been seen to serve.
 
 from collections.abc import Sequence
 
-from shoal.api import Model, ModelConfig, ModelRevision, ReplicaReport, ReplicaState
+from shoal.api import (
+    Generation,
+    Model,
+    ModelConfig,
+    ModelRevision,
+    ReplicaReport,
+    ReplicaState,
+    Task,
+    same_artifact,
+)
+from shoal.api.model import Digest
 from shoal.plan.observed import ObservedModel
 
 
@@ -25,11 +35,6 @@ def model_config(observed: ObservedModel, told: ModelConfig | None) -> ModelConf
     )
 
 
-def same_artifact(one: ModelRevision, other: ModelRevision) -> bool:
-    """Whether both load the same files in the same way."""
-    return (one.task, one.source, one.backend) == (other.task, other.source, other.backend)
-
-
 def _wanted(model: Model, proven: ModelRevision | None) -> ModelRevision:
     """What the Model asks for.
 
@@ -38,14 +43,30 @@ def _wanted(model: Model, proven: ModelRevision | None) -> ModelRevision:
     """
     spec = model.spec
     same_source = proven is not None and proven.source == spec.source
+    generates = spec.task is Task.TEXT_GENERATION
+    generation = (spec.generation or Generation()) if generates else None
     return ModelRevision(
         generation=model.metadata.generation,
         task=spec.task,
         source=spec.source,
         backend=spec.backend,
         batching=spec.batching,
+        precision=spec.precision,
+        text_generation=generation,
         cached=proven.cached if proven is not None and same_source else None,
+        cached_adapters=_cached_adapters(generation, proven),
     )
+
+
+def _cached_adapters(
+    generation: Generation | None, proven: ModelRevision | None
+) -> dict[str, Digest]:
+    """The digests of the adapters that serve now and still come from the same source."""
+    if generation is None or proven is None or proven.text_generation is None:
+        return {}
+    same = [one.name for one in generation.adapters if one in proven.text_generation.adapters]
+    known = proven.cached_adapters
+    return {name: known[name] for name in same if name in known}
 
 
 def _proven(told: ModelConfig, replicas: Sequence[ReplicaReport]) -> ModelRevision | None:
@@ -60,10 +81,11 @@ def _proven(told: ModelConfig, replicas: Sequence[ReplicaReport]) -> ModelRevisi
 
 
 def _seen(revision: ModelRevision, replicas: Sequence[ReplicaReport]) -> ModelRevision | None:
-    """The revision with the digest that those have who serve it, if any does."""
+    """The revision with the digests that those have who serve it, if any does."""
     serving = [entry for entry in replicas if entry.served_generation == revision.generation]
-    digests = [entry.digest for entry in serving if entry.digest is not None]
-    if not digests:
+    held = [(entry.digest, entry.adapters) for entry in serving if entry.digest is not None]
+    if not held:
         return None
-    digest = revision.cached if revision.cached in digests else digests[0]
-    return revision.model_copy(update={"cached": digest})
+    known = (revision.cached, revision.cached_adapters)
+    digest, adapters = known if known in held else held[0]
+    return revision.model_copy(update={"cached": digest, "cached_adapters": adapters})

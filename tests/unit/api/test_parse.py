@@ -44,8 +44,8 @@ def refused(manifest: object) -> tuple[str, ...]:
     [
         (
             {"tusk": "tensor"},
-            'spec.tusk: Unknown field: "tensor": expected one of task, source, backend, '
-            "resources, batching, replicas, fleet, suspend",
+            'spec.tusk: Unknown field: "tensor": expected one of task, source, backend, precision, '
+            "resources, batching, generation, replicas, fleet, suspend",
         ),
         (
             {"batching": {"max_batch_size": 3}},
@@ -78,7 +78,7 @@ def refused(manifest: object) -> tuple[str, ...]:
         (
             {"task": "translation"},
             "spec.task: Invalid value: \"translation\": expected 'tensor', 'text-classification', "
-            "'question-answering', 'feature-extraction' or 'text-ranking'",
+            "'question-answering', 'feature-extraction', 'text-ranking' or 'text-generation'",
         ),
         (
             {"backend": {}},
@@ -150,6 +150,16 @@ def refused(manifest: object) -> tuple[str, ...]:
             'spec.batching.timeout: Invalid value: "0s": expected more than 0s',
         ),
         (
+            {"precision": "int8"},
+            'spec.precision: Invalid value: "int8": expected auto or fp32: only task '
+            "text-generation is quantized",
+        ),
+        (
+            {"task": "tensor", "generation": {}},
+            "spec.generation: Forbidden: task tensor generates no text. Leave it out, or say task: "
+            "text-generation",
+        ),
+        (
             {"fleet": "Default"},
             "spec.fleet: Invalid value: \"Default\": expected lower-case letters, digits and '-', "
             "at most 63 (RFC 1123)",
@@ -158,6 +168,91 @@ def refused(manifest: object) -> tuple[str, ...]:
 )
 def test_a_refusal_names_path_value_and_expectation(spec, problem):
     assert refused(a_manifest(**spec)) == (problem,)
+
+
+PIRATE = {"name": "pirate", "uri": "file:///models/pirate"}
+NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (
+            {"maxLength": 5},
+            "maxLength: Unknown field: 5: expected one of maxSequences, maxTokens, prefixCache, "
+            "adapters",
+        ),
+        ({"maxSequences": 0}, "maxSequences: Invalid value: 0: expected greater than or equal"),
+        ({"maxTokens": "9"}, 'maxTokens: Invalid value: "9": expected a whole number'),
+        (
+            {"prefixCache": "0.5"},
+            'prefixCache: Invalid value: "0.5": expected whole bytes, from 0 to 256Ti',
+        ),
+        ({"adapters": [{"name": "x"}]}, "adapters.0.uri: Required value"),
+        ({"adapters": [{"uri": URI}]}, "adapters.0.name: Required value"),
+        (
+            {"adapters": [PIRATE | {"uri": "s3://x"}]},
+            'adapters.0.uri: Invalid value: "s3://x": expected an address that begins with one of',
+        ),
+        (
+            {"adapters": [PIRATE | {"digest": "md5:0"}]},
+            'adapters.0.digest: Invalid value: "md5:0": expected sha256: and 64 hexadecimal',
+        ),
+        (
+            {"adapters": [PIRATE | {"name": "org/pirate"}]},
+            f'adapters.0.name: Invalid value: "org/pirate": expected {NAMES}',
+        ),
+        ({"adapters": [PIRATE | {"name": ""}]}, 'adapters.0.name: Invalid value: "": expected'),
+        (
+            {"adapters": [PIRATE | {"weight": 1}]},
+            "adapters.0.weight: Unknown field: 1: expected one of uri, digest, name",
+        ),
+        ({"adapters": [PIRATE, PIRATE | {"uri": URI}]}, "adapters: Invalid value: "),
+        ({"adapters": [PIRATE] * 129}, "adapters: Invalid value: "),
+        (
+            {"adapters": [PIRATE, PIRATE | {"name": "echo"}]},
+            'adapters.1.name: Invalid value: "echo": expected another name than the Model\'s own',
+        ),
+    ],
+)
+def test_how_text_is_generated_is_checked(said, problem):
+    (found,) = refused(a_manifest(task="text-generation", generation=said))
+    assert found.startswith(f"spec.generation.{problem}")
+
+
+def test_adapters_are_counted_and_tell_themselves_apart():
+    many = [PIRATE | {"name": f"a{at}"} for at in range(129)]
+    assert refused(a_manifest(task="text-generation", generation={"adapters": many}))[0].endswith(
+        ": expected at most 128"
+    )
+    twice = {"adapters": [PIRATE, PIRATE]}
+    assert refused(a_manifest(task="text-generation", generation=twice))[0].endswith(
+        ": expected every adapter to have a name of its own"
+    )
+    spec = parse_resource(a_manifest(task="text-generation", generation={"adapters": many[1:]}))
+    assert len(spec.spec.generation.adapters) == 128
+
+
+def test_text_is_generated_with_these_defaults():
+    spec = parse_resource(a_manifest(task="text-generation", generation={})).spec
+    generation = spec.generation
+    assert (spec.precision, generation.max_sequences, generation.max_tokens) == ("auto", 16, 2048)
+    assert (generation.prefix_cache, generation.adapters) == ("256Mi", ())
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32", "fp16", "int8", "int4"])
+def test_text_is_generated_in_any_precision_and_without_a_prefix_cache(precision):
+    generation = {"prefixCache": 0, "adapters": [PIRATE | {"name": "Llama-3.1_terse"}]}
+    manifest = a_manifest(task="text-generation", precision=precision, generation=generation)
+    model = parse_resource(manifest)
+    assert model.spec.precision == precision
+    assert model.spec.generation.prefix_cache.value == 0
+    assert parse_resource(model.model_dump(mode="json")) == model
+
+
+def test_a_wrong_task_is_the_only_problem_of_what_depends_on_it():
+    (problem,) = refused(a_manifest(task="chat", precision="int4", generation={}))
+    assert problem.startswith("spec.task: ")
 
 
 @pytest.mark.parametrize(

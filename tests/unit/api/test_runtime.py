@@ -10,11 +10,13 @@ from shoal.api import (
     Ledger,
     ModelRevision,
     OnnxRuntime,
+    Precision,
     ReplicaConfig,
     ReplicaReport,
     Source,
     Task,
     revision_name,
+    same_artifact,
 )
 from shoal.testing import DIGEST, a_failure, a_ledger, a_model, a_replica
 
@@ -30,7 +32,12 @@ def a_revision(**said):
     return ModelRevision.model_validate({**known, **said})
 
 
+OTHER = "sha256:" + "b" * 64
 NAME = revision_name(DIGEST, a_revision())
+
+
+def test_a_revision_keeps_the_name_that_it_always_had():
+    assert NAME == "6e889a32"
 
 
 def test_a_revision_is_eight_hexadecimal_digits():
@@ -43,6 +50,7 @@ def test_a_revision_is_eight_hexadecimal_digits():
     "changed",
     [
         {"task": Task.TEXT_RANKING},
+        {"precision": Precision.INT8},
         {"backend": {"onnx_runtime": {"session_options": {"execution_mode": "parallel"}}}},
     ],
 )
@@ -51,7 +59,7 @@ def test_what_changes_the_answers_is_another_revision(changed):
 
 
 def test_other_bytes_are_another_revision():
-    assert revision_name("sha256:" + "b" * 64, a_revision()) != NAME
+    assert revision_name(OTHER, a_revision()) != NAME
 
 
 @pytest.mark.parametrize(
@@ -61,10 +69,41 @@ def test_other_bytes_are_another_revision():
         {"batching": {"max_batch_size": 1}},
         {"source": {"uri": "https://elsewhere/echo"}},
         {"cached": DIGEST},
+        {"text_generation": {"max_sequences": 4}},
     ],
 )
 def test_limits_and_addresses_are_the_same_revision(changed):
     assert revision_name(DIGEST, a_revision(**changed)) == NAME
+
+
+def test_other_adapters_are_another_revision_whatever_their_order():
+    adapters = {"pirate": DIGEST, "terse": OTHER}
+    name = revision_name(DIGEST, a_revision(), adapters)
+    assert name == revision_name(DIGEST, a_revision(), dict(reversed(adapters.items())))
+    others = [{}, {"pirate": DIGEST}, {"pirate": OTHER, "terse": OTHER}, {"p": DIGEST, "t": OTHER}]
+    assert name not in [revision_name(DIGEST, a_revision(), other) for other in others]
+    assert revision_name(DIGEST, a_revision(), {}) == NAME
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"generation": 2, "batching": {"max_batch_size": 1}, "cached": DIGEST}, True),
+        ({"cached_adapters": {"pirate": DIGEST}}, True),
+        ({"task": Task.TEXT_RANKING}, False),
+        ({"source": {"uri": "file:///models/echo", "digest": DIGEST}}, False),
+        ({"precision": Precision.INT8}, False),
+        ({"text_generation": {"max_tokens": 512}}, False),
+    ],
+)
+def test_what_is_loaded_anew(changed, same):
+    assert same_artifact(a_revision(), a_revision(**changed)) is same
+
+
+def test_a_revision_of_an_older_version_is_read():
+    said = {field: value for field, value in a_revision().model_dump().items() if value is not None}
+    del said["precision"], said["cachedAdapters"]
+    assert ModelRevision.model_validate(said) == a_revision()
 
 
 def test_what_a_newer_version_says_more_is_let_be():

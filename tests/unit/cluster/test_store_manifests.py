@@ -81,6 +81,19 @@ def test_a_relative_address_may_hold_spaces(tmp_path):
     assert echo.spec.source.uri == (tmp_path / "my model").as_uri()
 
 
+def test_the_addresses_of_adapters_are_made_absolute_alike(tmp_path):
+    adapters = "[{name: a, uri: 'file:lora/a'}, {name: b, uri: 'https://host/b', digest: D}]"
+    digest = "sha256:" + "a" * 64
+    generation = f"{{maxTokens: 64, adapters: {adapters.replace('D', digest)}}}"
+    text = manifest().replace(
+        "spec: {", f"spec: {{task: text-generation, generation: {generation}, "
+    )
+    spec = read(text, tmp_path).resources[0].spec
+    a, b = spec.generation.adapters
+    assert (a.uri, b.uri, b.digest) == ((tmp_path / "lora/a").as_uri(), "https://host/b", digest)
+    assert spec.generation.max_tokens == 64
+
+
 def test_every_problem_says_its_line(tmp_path):
     text = f"{manifest()}---\n{manifest('odd', 's3://x')}  replicas: -1\n"
     text = text.replace('spec: {source: {uri: "s3://x"}}', 'spec:\n  source:\n    uri: "s3://x"')

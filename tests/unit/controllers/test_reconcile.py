@@ -10,7 +10,7 @@ from shoal.cluster import Key
 from shoal.controllers.fleet import RETRY, reconcile_fleet
 from shoal.controllers.gather import SYSTEM_NAMESPACE, gather_model
 from shoal.controllers.model import ROUTING_FIRST, ROUTING_MOST, reconcile_model
-from shoal.testing import NOW, a_failure, a_model, a_replica, changed
+from shoal.testing import DIGEST, NOW, a_failure, a_ledger, a_model, a_replica, changed
 
 FLEET, MODEL = Key("Fleet", "", "default"), Key("Model", "ops", "alarm-triage")
 URL = "http://default.test:8000/ops/alarm-triage"
@@ -50,6 +50,25 @@ async def test_a_model_comes_up(scene):
     assert is_true(model.status.conditions, ConditionType.READY)
     assert model.status.url == URL
     assert (await scene.fleet()).status.models.ready == 1
+
+
+async def test_a_model_that_generates_text_comes_up_with_what_it_has_room_for(scene):
+    pirate = {"name": "pirate", "uri": "file:///models/pirate"}
+    chat = changed(a_model(), task="text-generation", generation={"adapters": [pirate]})
+    await scene.begin(chat)
+    await reconcile_fleet(scene, FLEET, NOW)
+    replica = a_replica(await scene.model(), uid="", adapters={"pirate": DIGEST})
+    await scene.serve(replica)
+    facts = {"sequences": 16, "tokens": 2048, "kv_bytes": 2**20, "adapters": ("pirate",)}
+    known = {"precision": "fp32", "generation": facts}
+    scene.set_ledger("default", a_ledger({"ops/alarm-triage": [replica]}, **known))
+    scene.set_answers(URL)
+    await settle(scene)
+    model = (await scene.model()).status.model
+    assert (model.precision, model.generation.model_dump(by_alias=False)) == ("fp32", facts)
+    before = scene.writes.copy()
+    await settle(scene)
+    assert scene.writes == before
 
 
 async def test_a_second_look_writes_nothing(scene):

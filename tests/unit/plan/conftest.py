@@ -39,12 +39,15 @@ from shoal.testing import (
 
 @dataclass
 class World:
-    """`replicas` is what the ledger says of the Model; None is a silent ledger."""
+    """`replicas` is what the ledger says of the Model, and `known` what besides; None is a silent
+    ledger.
+    """
 
     model: Model = field(default_factory=a_model)
     fleet: Fleet | None = field(default_factory=a_fleet)
     others: tuple[Model, ...] = ()
     replicas: list[ReplicaReport] | None = field(default_factory=list)
+    known: dict[str, Any] = field(default_factory=dict)
     reachable: bool = True
     answers: bool = False
     service: RayService | None = None
@@ -61,7 +64,7 @@ class World:
             fleet=self.fleet,
             models=(self.model, *self.others),
             ray_service=self._service_now(),
-            ledger=None if said is None else a_ledger({key_of(self.model): said}),
+            ledger=None if said is None else a_ledger({key_of(self.model): said}, **self.known),
             reachable=self.reachable,
             address="http://fleet:8000",
         )

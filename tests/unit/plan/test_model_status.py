@@ -482,3 +482,18 @@ def test_the_facts_of_a_model_are_kept_while_nothing_serves(served):
 def test_the_status_reads_back_as_it_was_written(served):
     status = served.model.status
     assert type(status).model_validate_json(status.model_dump_json()) == status
+
+
+def test_what_a_generative_model_has_room_for_is_told(served):
+    facts = {"sequences": 16, "tokens": 2048, "kvBytes": 2**24, "adapters": ["pirate"]}
+    served.known = {"precision": "int8", "generation": facts}
+    told = served.look().model
+    assert told.precision == "int8"
+    assert told.generation.model_dump(mode="json") == facts
+    served.replicas = []
+    assert served.look().model == told
+
+
+def test_other_models_have_no_such_facts(served):
+    told = served.look().model.model_dump(mode="json", exclude_none=True)
+    assert set(told) == {"bytes", "inputs", "outputs"}

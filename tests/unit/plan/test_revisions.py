@@ -1,5 +1,8 @@
 """What replicas are told to serve, and what to fall back on."""
 
+import pytest
+
+from shoal.api import Generation
 from shoal.testing import DIGEST, a_failure, a_replica
 
 OTHER = "sha256:" + "b" * 64
@@ -145,3 +148,64 @@ def test_a_namesake_that_was_deleted_leaves_no_fallback(served):
     swap(served, "next")
     config = served.config()
     assert (config.uid, config.fallback, config.wanted.cached) == ("another", None, None)
+
+
+def adapter(name, uri=None):
+    return {"name": name, "uri": uri or f"file:///models/{name}"}
+
+
+@pytest.fixture
+def chat(world):
+    """A Model that generates text, with an adapter; it serves."""
+    world.edit(task="text-generation", generation={"adapters": [adapter("pirate")]})
+    serve(world, adapters={"pirate": OTHER})
+    return world
+
+
+def test_a_model_that_generates_text_is_told_how(world):
+    world.edit(task="text-generation", precision="int8")
+    wanted = world.config().wanted
+    assert (wanted.precision, wanted.text_generation) == ("int8", Generation())
+    world.edit(generation={"max_sequences": 4})
+    assert world.config().wanted.text_generation.max_sequences == 4
+
+
+def test_other_tasks_are_told_nothing_of_it(world):
+    wanted = world.config().wanted
+    assert (wanted.precision, wanted.text_generation) == ("auto", None)
+
+
+def test_adapters_that_serve_are_pinned_to_their_bytes(chat):
+    wanted = chat.config().wanted
+    assert (wanted.cached, wanted.cached_adapters) == (DIGEST, {"pirate": OTHER})
+
+
+def test_an_adapter_more_keeps_the_bytes_of_the_others(chat):
+    chat.edit(generation={"adapters": [adapter("terse"), adapter("pirate")]})
+    config = chat.config()
+    assert (config.wanted.cached, config.wanted.cached_adapters) == (DIGEST, {"pirate": OTHER})
+    assert [one.name for one in config.fallback.text_generation.adapters] == ["pirate"]
+    assert config.fallback.cached_adapters == {"pirate": OTHER}
+
+
+def test_an_adapter_from_elsewhere_is_not_pinned(chat):
+    chat.edit(generation={"adapters": [adapter("pirate", "file:///models/terse")]})
+    config = chat.config()
+    assert (config.wanted.cached, config.wanted.cached_adapters) == (DIGEST, {})
+    assert config.fallback.cached_adapters == {"pirate": OTHER}
+
+
+@pytest.mark.parametrize("spec", [{"precision": "int4"}, {"generation": {"max_tokens": 9}}])
+def test_what_must_be_loaded_anew_has_a_fallback(chat, spec):
+    chat.edit(**spec)
+    assert uris(chat.config()) == ("alarm-triage", "alarm-triage")
+    assert chat.config().fallback.generation == 2
+
+
+def test_replicas_with_other_adapters_do_not_move_the_pin(chat):
+    before = chat.tell()
+    other = a_replica(chat.model, adapters={"pirate": DIGEST})
+    chat.replicas = [other, a_replica(chat.model, adapters={"pirate": OTHER})]
+    assert chat.tell() == before
+    chat.replicas = [other]
+    assert chat.config().wanted.cached_adapters == {"pirate": DIGEST}

@@ -90,6 +90,32 @@ def test_an_edit_moves_only_what_it_must(served, spec, fields):
     assert all(path.endswith(field) for path, field in zip(paths, fields, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"precision": "int8"}, "wanted.precision"),
+        ({"generation": {"max_sequences": 4}}, "wanted.textGeneration.maxSequences"),
+        ({"generation": {"prefix_cache": "0"}}, "wanted.textGeneration.prefixCache"),
+    ],
+)
+def test_how_text_is_generated_changes_in_place(world, spec, field):
+    """In `user_config`, and so by the replicas that run."""
+    world.edit(task="text-generation")
+    before = applications(world.tell())[NAME]
+    world.edit(**spec)
+    paths = moved(before, applications(world.tell())[NAME])
+    model = ".deployments.0.user_config.models.ops/alarm-triage"
+    assert paths == [f"{model}.wanted.generation", f"{model}.{field}"]
+
+
+def test_defaults_that_are_said_change_nothing(world):
+    world.edit(task="text-generation")
+    before = applications(world.tell())[NAME]
+    world.edit(generation={}, precision="auto")
+    paths = moved(before, applications(world.tell())[NAME])
+    assert [path.rpartition(".")[2] for path in paths] == ["generation"]
+
+
 @pytest.mark.parametrize("spec", [{"suspend": True}, {"replicas": 0}])
 def test_a_model_that_asks_for_no_replicas_is_absent(served, spec):
     served.edit(**spec)

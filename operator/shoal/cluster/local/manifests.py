@@ -8,14 +8,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from shoal.api import Fleet, Model, parse_resource
+from shoal.api import Fleet, Model, Source, parse_resource
 from shoal.cluster.local.documents import Document, documents
 from shoal.errors import InvalidResource
 
 EXTENSIONS = (".json", ".yaml", ".yml")
+
+AnySource = TypeVar("AnySource", bound=Source)
 
 
 class Loaded(NamedTuple):
@@ -106,9 +108,17 @@ def _located(document: Document, problem: str) -> str:
 
 
 def _anchored(model: Model, folder: Path) -> Model:
-    scheme, _, path = model.spec.source.uri.partition(":")
+    spec = model.spec
+    changes: dict[str, Any] = {"source": _absolute(spec.source, folder)}
+    if spec.generation and spec.generation.adapters:
+        adapters = tuple(_absolute(adapter, folder) for adapter in spec.generation.adapters)
+        changes["generation"] = spec.generation.model_copy(update={"adapters": adapters})
+    return model.model_copy(update={"spec": spec.model_copy(update=changes)})
+
+
+def _absolute(source: AnySource, folder: Path) -> AnySource:
+    scheme, _, path = source.uri.partition(":")
     if scheme != "file" or path.startswith("/"):
-        return model
+        return source
     absolute = os.path.normpath(folder.resolve() / unquote(path))
-    source = model.spec.source.model_copy(update={"uri": Path(absolute).as_uri()})
-    return model.model_copy(update={"spec": model.spec.model_copy(update={"source": source})})
+    return source.model_copy(update={"uri": Path(absolute).as_uri()})
