@@ -114,8 +114,12 @@ class ModelFolder:
 
     def pad_token(self) -> str | None:
         """The padding token as the tokenizer's files name it."""
+        return self.special_token("pad_token")
+
+    def special_token(self, name: str) -> str | None:
+        """The text of a token that the tokenizer's files name, such as `bos_token`."""
         files = (self.tokenizer_config, self.object("special_tokens_map.json"))
-        for token in (file.get("pad_token") for file in files):
+        for token in (file.get(name) for file in files):
             if token:
                 return str(token["content"] if isinstance(token, dict) else token)
         return None

@@ -29,7 +29,7 @@ def open_tokenizer(folder: ModelFolder, width: int) -> ModelTokenizer:
         ModelUnsupported: there is none, or nothing says how long a sequence may be.
         ModelLoadFailed: a file cannot be read.
     """
-    tokenizer = _read(folder)
+    tokenizer = read_tokenizer(folder)
     opened = ModelTokenizer(
         tokenizer=tokenizer,
         pad=_pad_id(folder, tokenizer),
@@ -42,7 +42,13 @@ def open_tokenizer(folder: ModelFolder, width: int) -> ModelTokenizer:
     return opened
 
 
-def _read(folder: ModelFolder) -> Tokenizer:
+def read_tokenizer(folder: ModelFolder) -> Tokenizer:
+    """The folder's tokenizer.json, with the padding and truncation that it may ask for.
+
+    Raises:
+        ModelUnsupported: there is none.
+        ModelLoadFailed: it cannot be read.
+    """
     path = folder.path / "tokenizer.json"
     if not path.is_file():
         raise ModelUnsupported(
