@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from shoal.api.conditions import Failure, Reason
 from shoal.api.ledger import Bytes, Progress, ReplicaReport, ReplicaState, Requests
-from shoal.api.runtime import ModelConfig, ModelRevision
+from shoal.api.runtime import ModelConfig, ModelRevision, same_artifact
 from shoal.errors import LoadError, ModelLoadFailed
 from shoal_serving.model import LoadedModel
 
@@ -25,7 +26,8 @@ logger = logging.getLogger("ray.serve.shoal.hosting")
 RETRY_FIRST_S, RETRY_MOST_S = 5.0, 300.0
 
 Report = Callable[[str, int, int | None], None]
-Load = Callable[[str, ModelRevision, Report], LoadedModel]
+# The last one is what serves: it is given back if it can take over what the revision changes.
+Load = Callable[[str, ModelRevision, Report, LoadedModel | None], LoadedModel]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -84,11 +86,11 @@ class HostedModel:
         A load of the same revision that is going on goes on.
         """
         before, self._config = self._config, config
-        if before is not None and not _same(before.wanted, config.wanted):
+        if before is not None and not same_artifact(before.wanted, config.wanted):
             self.failure = None
         attempt = self._attempt
         loading = attempt.wanted if attempt is not None else None
-        if attempt is None or loading is None or not _same(loading, config.wanted):
+        if attempt is None or loading is None or not same_artifact(loading, config.wanted):
             attempt = self._start(self._bring)
         return asyncio.create_task(_wait(attempt.tried))
 
@@ -103,6 +105,7 @@ class HostedModel:
             revision=serving.revision if serving else None,
             served_generation=serving.config.generation if serving else None,
             digest=serving.digest if serving else None,
+            adapters=serving.adapter_digests if serving else {},
             progress=self._progress,
             bytes=serving.bytes if serving else Bytes(),
             requests=_sum(self._requests, self._held()),
@@ -163,7 +166,7 @@ class HostedModel:
 
     async def _bring_wanted(self, attempt: _Attempt) -> bool:
         wanted = attempt.wanted = self._wanted()
-        loaded = await self._take_over(attempt, wanted)
+        loaded = await self._take_over(attempt, wanted, self.serving)
         attempt.wanted = None
         if loaded:
             self._adopt()
@@ -174,7 +177,7 @@ class HostedModel:
         return self._config.wanted
 
     def _serves_wanted(self) -> bool:
-        return self.serving is not None and _same(self.serving.config, self._wanted())
+        return self.serving is not None and same_artifact(self.serving.config, self._wanted())
 
     def _adopt(self) -> None:
         """What serves is what is wanted, at most under newer limits: nothing is loaded."""
@@ -196,10 +199,13 @@ class HostedModel:
         if await self._take_over(attempt, model.config):
             self._settle(ReplicaState.FAILED if failure else ReplicaState.READY, failure)
 
-    async def _take_over(self, attempt: _Attempt, revision: ModelRevision) -> bool:
+    async def _take_over(
+        self, attempt: _Attempt, revision: ModelRevision, serving: LoadedModel | None = None
+    ) -> bool:
+        """Serve `revision`; `serving` is what may become it without being loaded anew."""
         self._settle(ReplicaState.LOADING, self.failure)
         try:
-            model = await self._loaded(attempt, revision)
+            model = await self._loaded(attempt, revision, serving)
         except LoadError as error:
             self._fail(error)
             return False
@@ -211,7 +217,9 @@ class HostedModel:
         self._replace(model)
         return True
 
-    async def _loaded(self, attempt: _Attempt, revision: ModelRevision) -> LoadedModel:
+    async def _loaded(
+        self, attempt: _Attempt, revision: ModelRevision, serving: LoadedModel | None
+    ) -> LoadedModel:
         """Load in a thread of its own, because the loop's have other work and a load may last.
 
         A thread cannot be stopped: what comes too late is closed again.
@@ -223,12 +231,12 @@ class HostedModel:
             loop.call_soon_threadsafe(self._advance, attempt, progress)
 
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"load-{self.name}")
-        loading = loop.run_in_executor(thread, self._load, self.key, revision, tell)
+        loading = loop.run_in_executor(thread, self._load, self.key, revision, tell, serving)
         thread.shutdown(wait=False)
         try:
             return await asyncio.shield(loading)
         except asyncio.CancelledError:
-            loading.add_done_callback(_close_late)
+            loading.add_done_callback(partial(_close_late, serving))
             raise
 
     def _advance(self, attempt: _Attempt, progress: Progress) -> None:
@@ -256,7 +264,7 @@ class HostedModel:
 
     def _replace(self, model: LoadedModel | None) -> None:
         old, self.serving = self.serving, model
-        if old is None:
+        if old is None or old is model:
             return
         self._leaving.append(old)
         task = asyncio.create_task(self._retire(old))
@@ -274,11 +282,6 @@ class HostedModel:
         return [*self._leaving, *([self.serving] if self.serving else [])]
 
 
-def _same(one: ModelRevision, other: ModelRevision) -> bool:
-    """Whether both would load the same; limits and generations are not loaded."""
-    return (one.task, one.source, one.backend) == (other.task, other.source, other.backend)
-
-
 def _sum(requests: Requests, models: Sequence[LoadedModel]) -> Requests:
     statistics = [model.statistics for model in models]
     return Requests(
@@ -287,9 +290,10 @@ def _sum(requests: Requests, models: Sequence[LoadedModel]) -> Requests:
     )
 
 
-def _close_late(loading: asyncio.Future[LoadedModel]) -> None:
-    if not loading.cancelled() and loading.exception() is None:
-        loading.get_loop().run_in_executor(None, loading.result().close)
+def _close_late(serving: LoadedModel | None, loading: asyncio.Future[LoadedModel]) -> None:
+    if loading.cancelled() or loading.exception() is not None or loading.result() is serving:
+        return
+    loading.get_loop().run_in_executor(None, loading.result().close)
 
 
 async def _wait(done: asyncio.Event) -> None:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from shoal.api.ledger import Bytes
+from shoal.api.ledger import Bytes, GenerationFacts
 from shoal.api.runtime import ModelRevision
 from shoal.api.tensors import TensorSpec
 from shoal_serving.measure import give_back_memory
@@ -83,6 +83,21 @@ class LoadedModel(ABC):
         Raises:
             ProofFailed: it could not be computed, or is not what the sample expects.
         """
+
+    @property
+    def precision(self) -> str | None:
+        """What the weights are kept in, where that is known."""
+        return None
+
+    @property
+    def generation(self) -> GenerationFacts | None:
+        """What it has room for, if it generates text."""
+        return None
+
+    @property
+    def adapter_digests(self) -> dict[str, str]:
+        """The digest of each adapter's bytes, by name."""
+        return {}
 
     def tune(self, config: ModelRevision) -> None:
         """Take over limits that need no reload."""

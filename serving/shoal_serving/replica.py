@@ -30,7 +30,7 @@ from shoal_serving.artifacts import Cache, Progress
 from shoal_serving.hosting import HostedModel
 from shoal_serving.http.app import HttpApp
 from shoal_serving.http.server import write_heads_with_bodies
-from shoal_serving.loading import load_model
+from shoal_serving.loading import Place, load_model
 from shoal_serving.metrics import Exporter
 from shoal_serving.model import LoadedModel
 
@@ -104,10 +104,16 @@ class Replica:
             self.models[key] = HostedModel(config.key, self._node, self._load, self._news.set)
         return self.models[key].configure(config)
 
-    def _load(self, key: str, revision: ModelRevision, progress: Progress) -> LoadedModel:
+    def _load(
+        self,
+        key: str,
+        revision: ModelRevision,
+        progress: Progress,
+        serving: LoadedModel | None,
+    ) -> LoadedModel:
         name = key.rpartition("/")[2]
-        config = self.config
-        return load_model(name, revision, self._cache, config.threads, config.memory, progress)
+        place = Place(self._cache, self.config.threads, self.config.memory)
+        return load_model(name, revision, place, progress, serving)
 
     def _retire_all_but(self, wanted: set[str]) -> None:
         for key, hosted in self.models.items():
@@ -176,10 +182,18 @@ class Replica:
     def _reports(self) -> dict[str, Any]:
         now = datetime.now(UTC)
         return {
-            key: ModelReport(
-                inputs=hosted.serving.inputs if hosted.serving else (),
-                outputs=hosted.serving.outputs if hosted.serving else (),
-                replicas={self._id: hosted.report(now)},
-            ).model_dump(mode="json")
+            key: self._report(hosted, now).model_dump(mode="json")
             for key, hosted in self.models.items()
         }
+
+    def _report(self, hosted: HostedModel, now: datetime) -> ModelReport:
+        replicas, model = {self._id: hosted.report(now)}, hosted.serving
+        if model is None:
+            return ModelReport(replicas=replicas)
+        return ModelReport(
+            inputs=model.inputs,
+            outputs=model.outputs,
+            precision=model.precision,
+            generation=model.generation,
+            replicas=replicas,
+        )

@@ -66,14 +66,9 @@ class OnnxBackend:
     """
 
     def __init__(self, path: Path, options: OnnxRuntime, threads: int) -> None:
-        """Load the graph at `path`, with `threads` threads inside an operator.
-
-        Raises:
-            ProviderUnavailable: an execution provider asked for is not here, or did not start.
-            ModelLoadFailed: ONNX Runtime refused the graph.
-        """
-        self._session: ort.InferenceSession | None = _open(path, options, threads)
-        self._inputs = tuple(_spec(node) for node in self._session.get_inputs())
+        """Raises what `open_session` does."""
+        self._session: ort.InferenceSession | None = open_session(path, options, threads)
+        self._inputs = tuple(spec_of(node) for node in self._session.get_inputs())
         self._readers = {node.name: _reader(node) for node in self._session.get_outputs()}
         outputs = [spec for reader in self._readers.values() for spec in reader.specs]
         self._outputs = tuple(_with_rows(spec, self._inputs) for spec in outputs)
@@ -137,7 +132,13 @@ class OnnxBackend:
         return result
 
 
-def _open(path: Path, options: OnnxRuntime, threads: int) -> ort.InferenceSession:
+def open_session(path: Path, options: OnnxRuntime, threads: int) -> ort.InferenceSession:
+    """A session of the graph at `path`, with `threads` threads inside an operator.
+
+    Raises:
+        ProviderUnavailable: an execution provider asked for is not here, or did not start.
+        ModelLoadFailed: ONNX Runtime refused the graph.
+    """
     wanted = [str(p) for p in options.execution_providers] or [str(ExecutionProvider.CPU)]
     _check_present(wanted)
     try:
@@ -194,7 +195,12 @@ def _session_options(options: SessionOptions, threads: int) -> ort.SessionOption
     return session
 
 
-def _spec(node: Any) -> TensorSpec:
+def spec_of(node: Any) -> TensorSpec:
+    """What a session says of one of its inputs or outputs.
+
+    Raises:
+        ModelLoadFailed: it is no tensor of a datatype that is known.
+    """
     if node.type not in _DATATYPES:
         raise ModelLoadFailed(f"{node.name!r} is a {node.type}, which has no datatype.", _ACTION)
     return TensorSpec(name=node.name, datatype=_DATATYPES[node.type], shape=_shape(node.shape))
@@ -225,7 +231,7 @@ class _Reader:
 def _reader(node: Any) -> _Reader:
     if node.type.startswith("seq(map("):
         return _map_reader(node.name)
-    spec = _spec(node)
+    spec = spec_of(node)
     name = spec.name  # and not the node, which would keep the whole session in memory
     if spec.datatype is Datatype.BYTES:
         return _Reader((spec,), lambda value: {name: _to_bytes(value)})

@@ -140,7 +140,7 @@ class Engine:
         self.runner.adapters[job.row] = job.adapter
         if job.generation.prompt_logprobs is None:
             start = 0
-            for block in self.prefixes.find(job.tokens, job.generation.adapter or ""):
+            for block in self.prefixes.find(job.tokens, job.variant):
                 self.runner.cache.write(job.row, start, block)
                 start += block.shape[2]
             job.computed = job.reader.cached_tokens = start
@@ -283,7 +283,7 @@ class Engine:
         if row is not None:
             self.prefixes.keep(
                 job.tokens[: job.computed],
-                job.generation.adapter or "",
+                job.variant,
                 lambda start, stop: self.runner.cache.read(row, start, stop),
             )
 

@@ -37,6 +37,7 @@ class Job(Sequence):
         "prompt_logprobs",
         "reader",
         "state",
+        "variant",
         "writer",
     )
 
@@ -51,7 +52,10 @@ class Job(Sequence):
         reader: Reader,
         loop: AbstractEventLoop | None,
         arrived: float,
+        adapter: int = 0,
+        variant: str = "",
     ) -> None:
+        """`adapter` is its id in the stacks; `variant` tells its keys and values from others'."""
         super().__init__(number, generation.prompt, limit, generation.priority, most)
         self.generation = generation
         self.state = state
@@ -60,7 +64,8 @@ class Job(Sequence):
         self.loop = loop
         self.arrived = arrived
         self.last = arrived
-        self.adapter = 0
+        self.adapter = adapter
+        self.variant = variant
         self.ended = False
         self.lookup = Lookup()
         self.prompt_logprobs: list[TokenLogprob | None] = [None]

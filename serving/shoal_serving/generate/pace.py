@@ -3,7 +3,7 @@
 # What prompts may add to a step, in decode runs. A step with a prompt then takes 2.5 of them.
 _ALLOWANCE = 1.5
 # Without anybody who decodes, a step is as long as one that newcomers can wait for.
-_MOST, _LEAST = 512, 16
+MOST, _LEAST = 512, 16
 _WEIGHT = 0.2
 
 
@@ -17,11 +17,11 @@ class Pace:
     def budget(self, decoding: int) -> int:
         """The most tokens of prompts for a step in which so many rows decode."""
         if not decoding:
-            return _MOST
+            return MOST
         decode = self._decode.get(_bucket(decoding))
         if decode is None or self._token is None:
             return _LEAST
-        return max(_LEAST, min(_MOST, int(_ALLOWANCE * decode / self._token)))
+        return max(_LEAST, min(MOST, int(_ALLOWANCE * decode / self._token)))
 
     def prefilled(self, tokens: int, seconds: float) -> None:
         """`tokens` counts the padding."""

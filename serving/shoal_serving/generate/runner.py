@@ -32,8 +32,8 @@ class Runner:
         self.decoder = decoder
         self.cache = cache
         self.stacks = stacks
-        # The adapter of each row, as its index in the stacks.
-        self.adapters = np.zeros(cache.rows, np.int32)
+        # The adapter of each row, by its id in the stacks.
+        self.adapters = np.zeros(cache.rows, np.int64)
         self._bindings: OrderedDict[tuple[int, int], _Binding] = OrderedDict()
         self._logits: NDArray[Any] = np.empty(0, decoder.logits)
 
@@ -143,7 +143,7 @@ class _Binding:
         if decoder.picks:
             feeds["logits_indices"] = np.zeros(picked, np.int64)
         if decoder.adapted:
-            feeds["adapter_ids"] = np.zeros(rows, np.int32)
+            feeds["adapter_ids"] = np.zeros(rows, np.int64)
         self._feeds = feeds
         for name, values in feeds.items():
             self._bind(name, values)

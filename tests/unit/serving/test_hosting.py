@@ -22,6 +22,7 @@ class Load:
 
     revision: ModelRevision
     report: object
+    serving: object
     outcome: Future = field(default_factory=Future)
 
     def ends(self):
@@ -45,8 +46,8 @@ class Host:
         self._loads = asyncio.Queue()
         self._news = asyncio.Event()
 
-    def _load(self, key, wanted, report):
-        load = Load(wanted, report)
+    def _load(self, key, wanted, report, serving):
+        load = Load(wanted, report, serving)
         self._loop.call_soon_threadsafe(self._loads.put_nowait, load)
         return load.outcome.result(timeout=30)
 

@@ -24,7 +24,7 @@ from shoal.errors import (
     ProviderUnavailable,
 )
 from shoal_serving.artifacts import Cache
-from shoal_serving.loading import load_model
+from shoal_serving.loading import Place, load_model
 
 SAMPLES = Path(__file__).parents[3] / "manifests" / "samples" / "models"
 CHECKPOINT = f"file://{SAMPLES / 'alarm-triage'}"
@@ -43,7 +43,8 @@ def load(cache):
     def load(uri, memory=None, steps=None, **fields):
         wanted = revision(uri, **fields)
         steps = [] if steps is None else steps
-        models.append(load_model("m", wanted, cache, 1, memory, lambda *step: steps.append(step)))
+        place = Place(cache, threads=1, memory=memory)
+        models.append(load_model("m", wanted, place, lambda *step: steps.append(step)))
         return models[-1]
 
     yield load

@@ -1,0 +1,339 @@
+"""A model whose answers grow token by token: what a replica and its protocols see of the engine."""
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from shoal.api.ledger import GenerationFacts
+from shoal.api.runtime import ModelRevision
+from shoal.errors import InferenceFailed, InvalidRequest, Overloaded, ProofFailed, RequestError
+from shoal_serving.generate.adapters import Adapter
+from shoal_serving.generate.chat import ChatTemplate
+from shoal_serving.generate.engine import Engine
+from shoal_serving.generate.grammar import Grammars, Matcher
+from shoal_serving.generate.job import Job, Reader
+from shoal_serving.generate.request import Delta, Generation, Grammar
+from shoal_serving.generate.room import Room
+from shoal_serving.generate.sampling import SamplingState, check
+from shoal_serving.generate.served import BASE, Served, ServedAdapters
+from shoal_serving.generate.stream import Stream, joined
+from shoal_serving.generate.vocabulary import Vocabulary
+from shoal_serving.generate.writer import Writer
+from shoal_serving.model import LoadedModel
+from shoal_serving.proof import Proof, check_answer
+from shoal_serving.tasks.text_generation import TextGeneration
+
+# A proof goes before everybody else, and an engine that made no step for so long is dead.
+_FIRST = -(2**62)
+_STUCK_S = 60.0
+_LOOK_S = 0.2
+_SAMPLE = "Put a request it can answer into sample.json in the model's folder."
+# Prompts' own logits are as large as this, at most, in one run.
+_SCORED_BYTES = 64 * 2**20
+
+
+class GenerativeModel(LoadedModel):
+    """Generates until it is closed.
+
+    `context` is the most tokens of a prompt and its answer; `room` what the cache was planned for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        revision: str,
+        digest: str,
+        config: ModelRevision,
+        task: TextGeneration,
+        proof: Proof,
+        engine: Engine,
+        adapters: ServedAdapters,
+        vocabulary: Vocabulary,
+        template: ChatTemplate | None,
+        room: Room,
+        precision: str | None,
+    ) -> None:
+        super().__init__(name, revision, digest, config, task.inputs, task.outputs, proof)
+        self.task: TextGeneration = task
+        self.engine = engine
+        self.vocabulary = vocabulary
+        self.template = template
+        self.room = room
+        self.context = room.tokens
+        self._precision = precision
+        self._adapters = adapters
+        self._grammars = Grammars(
+            vocabulary.tokenizer_json, vocabulary.size, vocabulary.end_tokens
+        )
+        self._compiling = ThreadPoolExecutor(1, thread_name_prefix=f"grammar-{name}")
+        self._numbers = itertools.count()
+        self._live = 0
+        self.tune(config)
+
+    @property
+    def adapters(self) -> Mapping[str, Served]:
+        """The LoRA adapters that may be asked for, by name."""
+        return self._adapters.served
+
+    @property
+    def queued(self) -> int:
+        return self.engine.statistics.waiting
+
+    @property
+    def batches(self) -> bool:
+        return True
+
+    @property
+    def max_batch_size(self) -> int:
+        return self.room.sequences
+
+    @property
+    def precision(self) -> str | None:
+        return self._precision
+
+    @property
+    def generation(self) -> GenerationFacts:
+        room = self.room
+        return GenerationFacts(
+            sequences=room.sequences,
+            tokens=room.tokens,
+            kv_bytes=room.kv_bytes,
+            adapters=tuple(self.adapters),
+        )
+
+    @property
+    def adapter_digests(self) -> dict[str, str]:
+        return {name: served.digest for name, served in self.adapters.items()}
+
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """What adapters of this model may change."""
+        stacks = self.engine.runner.stacks
+        return stacks.projections if stacks is not None else ()
+
+    def change_adapters(
+        self, adapters: Sequence[tuple[Adapter, str]], stay: Collection[str]
+    ) -> None:
+        """Serve these, each with its digest, and of those that are served the names in `stay`.
+
+        Blocking; not for the event loop.
+
+        Raises:
+            ModelLoadFailed: one does not fit; what was served still is.
+        """
+        self._adapters.change(adapters, stay)
+
+    def tune(self, config: ModelRevision) -> None:
+        super().tune(config)
+        self._timeout = config.batching.timeout.seconds
+        self._max_queue = config.batching.max_queue_size
+
+    async def start(self, generation: Generation) -> Stream:
+        """Generate one sequence; `drain` waits for its end.
+
+        Raises:
+            InvalidRequest: the prompt is too long, or something that is asked for is not there.
+            Overloaded: as many wait as may.
+        """
+        self._check(generation)
+        if self._live >= self.room.sequences + self._max_queue:
+            raise Overloaded(f"{self.name} has {self._live} sequences under way; try again soon")
+        with self.taken():
+            matcher = await self._matcher(generation.grammar)
+            return self._submit(self._due(generation, None), matcher)
+
+    async def answer(self, query: Any, timeout: float | None = None, large: bool = False) -> Any:
+        """Generate every sequence of a query, to the end."""
+        with self.taken():
+            deltas = await asyncio.gather(
+                *(self._generated(one, timeout) for one in query.generations)
+            )
+        return self.task.answer(query, deltas)
+
+    def prove(self) -> None:
+        try:
+            self._prove()
+        except RequestError as error:
+            raise ProofFailed(f"The model loaded, but does not answer: {error}.", _SAMPLE) from error
+
+    def close(self) -> None:
+        self.engine.close()
+        self._compiling.shutdown(wait=True)
+        super().close()
+
+    def _check(self, generation: Generation) -> None:
+        length = len(generation.prompt)
+        if not length:
+            raise InvalidRequest("the prompt has no tokens; expected one at least", "prompt")
+        if length >= self.context:
+            raise InvalidRequest(
+                f"the prompt has {length} tokens; this model takes {self.context} at most, prompt "
+                "and answer together. Shorten it, or raise spec.generation.maxTokens",
+                "messages",
+                "context_length_exceeded",
+            )
+        wrong = [t for t in generation.prompt if not 0 <= t < self.vocabulary.size]
+        if wrong:
+            raise InvalidRequest(
+                f"token {wrong[0]} is not in the vocabulary of {self.vocabulary.size}", "prompt"
+            )
+        check(generation.sampling, self.vocabulary.size)
+
+    async def _matcher(self, grammar: Grammar | None) -> Matcher | None:
+        if grammar is None:
+            return None
+        loop = asyncio.get_running_loop()
+        compiled = await loop.run_in_executor(self._compiling, self._grammars.compile, grammar)
+        return compiled.start()
+
+    def _submit(self, generation: Generation, matcher: Matcher | None) -> Stream:
+        adapter = self._adapters.take(generation.adapter)
+        stream = Stream(len(generation.prompt), lambda: self._cancel(job, reader))
+        reader = _Reader(stream, lambda: self._left(adapter))
+        loop = asyncio.get_running_loop()
+        job = self._job(generation, adapter, matcher, reader, loop)
+        self._live += 1
+        self._in_flight += 1
+        self.engine.submit(job)
+        return stream
+
+    def _job(
+        self,
+        generation: Generation,
+        adapter: Served,
+        matcher: Matcher | None,
+        reader: Reader,
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> Job:
+        now = time.monotonic()
+        vocabulary, prompt = self.vocabulary, generation.prompt
+        stopping = generation.stopping
+        scored = generation.prompt_logprobs is not None
+        return Job(
+            number=next(self._numbers),
+            generation=generation,
+            limit=self.context,
+            most=max(1, _SCORED_BYTES // (4 * vocabulary.size)) if scored else None,
+            state=SamplingState(generation.sampling, prompt, vocabulary.size),
+            writer=Writer(vocabulary, generation, self.context - len(prompt)),
+            reader=reader,
+            loop=loop,
+            arrived=now,
+            adapter=adapter.id,
+            variant=adapter.variant,
+        )
+
+    def _cancel(self, job: Job, reader: "_Reader") -> None:
+        self.engine.cancel(job)
+        reader.leave()
+
+    def _due(self, generation: Generation, timeout: float | None) -> Generation:
+        """With the time by which it must have begun."""
+        if generation.deadline is not None:
+            return generation
+        wait = self._timeout if timeout is None else min(self._timeout, timeout)
+        return replace(generation, deadline=time.monotonic() + wait)
+
+    def _left(self, adapter: Served) -> None:
+        self._adapters.release(adapter)
+        self._live -= 1
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._drained.set()
+
+    async def _generated(self, generation: Generation, timeout: float | None) -> "Finished":
+        stream = await self.start(self._due(generation, timeout))
+        try:
+            deltas = [delta async for delta in stream]
+        finally:
+            stream.cancel()
+        return Finished(joined(deltas), stream.cached_tokens)
+
+    def _prove(self) -> None:
+        """Generate the proof. Where every row is taken, a step of those who have them is as good."""
+        query = self.proof.query
+        readers = [_Waiter() for _ in query.generations]
+        jobs = [
+            self._job(replace(one, priority=_FIRST), BASE, None, reader, None)
+            for one, reader in zip(query.generations, readers, strict=True)
+        ]
+        for job in jobs:
+            self.engine.submit(job)
+        try:
+            if all(self._answered(reader) for reader in readers):
+                deltas = [Finished(reader.delta, 0) for reader in readers]
+                check_answer(self.proof, self.task.to_tensors(self.task.answer(query, deltas)))
+        finally:
+            for job in jobs:
+                self.engine.cancel(job)
+
+    def _answered(self, reader: "_Waiter") -> bool:
+        """Whether it was; False if it had to wait while others were generated."""
+        steps, since = self.engine.statistics.steps, time.monotonic()
+        while not reader.done.wait(_LOOK_S):
+            statistics = self.engine.statistics
+            if statistics.steps > steps and statistics.running >= self.room.sequences:
+                return False
+            if statistics.steps == steps and time.monotonic() - since > _STUCK_S:
+                raise InferenceFailed(f"the engine has not made a step for {_STUCK_S:g} s")
+        if reader.error is not None:
+            raise reader.error
+        return True
+
+
+class _Reader:
+    """Hands a stream what comes, and says once that it is over."""
+
+    def __init__(self, stream: Stream, left: Callable[[], None]) -> None:
+        self._stream = stream
+        self._left: Callable[[], None] | None = left
+
+    @property
+    def cached_tokens(self) -> int:
+        return self._stream.cached_tokens
+
+    @cached_tokens.setter
+    def cached_tokens(self, tokens: int) -> None:
+        self._stream.cached_tokens = tokens
+
+    def push(self, delta: Delta) -> None:
+        self._stream.push(delta)
+        if delta.finish is not None:
+            self.leave()
+
+    def fail(self, error: RequestError) -> None:
+        self._stream.fail(error)
+        self.leave()
+
+    def leave(self) -> None:
+        left, self._left = self._left, None
+        if left is not None:
+            left()
+
+
+class _Waiter:
+    """A reader in another thread, which waits for the end."""
+
+    def __init__(self) -> None:
+        self.cached_tokens = 0
+        self.done = threading.Event()
+        self.error: RequestError | None = None
+        self._deltas: list[Delta] = []
+
+    @property
+    def delta(self) -> Delta:
+        return joined(self._deltas)
+
+    def push(self, delta: Delta) -> None:
+        self._deltas.append(delta)
+        if delta.finish is not None:
+            self.done.set()
+
+    def fail(self, error: RequestError) -> None:
+        self.error = error
+        self.done.set()

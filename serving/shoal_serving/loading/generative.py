@@ -1,0 +1,250 @@
+"""Models whose answers grow token by token: a decoder, its tokenizer, and its adapters."""
+
+from dataclasses import dataclass
+
+from shoal.api.ledger import Bytes
+from shoal.api.model import AdapterSource, Generation, OnnxRuntime, Precision
+from shoal.api.runtime import ModelRevision, revision_name
+from shoal.errors import LoadError, MemoryExceeded, ModelUnsupported
+from shoal_serving.artifacts import Artifact, Progress
+from shoal_serving.artifacts.decoders import DecoderGraph, Lengths, find_decoder
+from shoal_serving.backends.onnx import open_session, spec_of
+from shoal_serving.generate.adapters import (
+    Adapter,
+    AdapterStacks,
+    projections_of,
+    read_adapter,
+)
+from shoal_serving.generate.cache import KeyValueCache
+from shoal_serving.generate.chat import open_chat_template
+from shoal_serving.generate.decoder import Decoder, read_decoder
+from shoal_serving.generate.engine import Engine
+from shoal_serving.generate.model import GenerativeModel
+from shoal_serving.generate.prefix import BLOCK, PrefixCache
+from shoal_serving.generate.room import Room, plan_room
+from shoal_serving.generate.runner import Runner
+from shoal_serving.generate.sampling import Sampler
+from shoal_serving.generate.served import ServedAdapters
+from shoal_serving.generate.vocabulary import open_vocabulary
+from shoal_serving.loading.conversion import converted
+from shoal_serving.loading.place import Place, mebibytes
+from shoal_serving.loading.trial import run_trial
+from shoal_serving.measure import Growth, give_back_memory, memory_growth
+from shoal_serving.model import LoadedModel
+from shoal_serving.proof import read_proof
+from shoal_serving.tasks.folder import ModelFolder
+from shoal_serving.tasks.text_generation import TextGeneration
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What was fetched: the base, and each adapter with the digest of its bytes."""
+
+    base: Artifact
+    adapters: tuple[tuple[Adapter, str], ...]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        return {adapter.name: digest for adapter, digest in self.adapters}
+
+    @property
+    def projections(self) -> tuple[str, ...]:
+        return projections_of(adapter for adapter, _ in self.adapters)
+
+
+def load_generative(
+    name: str,
+    revision: ModelRevision,
+    place: Place,
+    progress: Progress,
+    serving: LoadedModel | None,
+) -> GenerativeModel:
+    """Load a model of the task text-generation.
+
+    `serving` is given back if only its adapters had to change.
+
+    Raises:
+        LoadError: it cannot be served; what served before still does, as it did.
+    """
+    files = _fetch(revision, place, progress)
+    if isinstance(serving, GenerativeModel) and _differs_by_adapters(serving, revision, files):
+        return _with_adapters(serving, revision, files)
+    graph = _find_graph(files, revision, place, progress)
+    model = _measured(name, revision, files, graph, place, progress)
+    try:
+        place.check(name, model.bytes.peak, "spec.generation.maxTokens or .maxSequences")
+    except BaseException:
+        model.close()
+        raise
+    return model
+
+
+def _fetch(revision: ModelRevision, place: Place, progress: Progress) -> _Files:
+    source, generation = revision.source, _generation(revision)
+    base = place.cache.fetch(source.uri, source.digest, revision.cached, progress)
+    adapters = [_fetch_adapter(one, revision, place, progress) for one in generation.adapters]
+    return _Files(base, tuple(adapters))
+
+
+def _fetch_adapter(
+    source: AdapterSource, revision: ModelRevision, place: Place, progress: Progress
+) -> tuple[Adapter, str]:
+    cached = revision.cached_adapters.get(source.name)
+    try:
+        artifact = place.cache.fetch(source.uri, source.digest, cached, progress)
+        return read_adapter(artifact.folder, source.name), artifact.digest
+    except LoadError as error:
+        raise type(error)(f"Adapter {source.name}: {error.message}", error.action) from error
+
+
+def _generation(revision: ModelRevision) -> Generation:
+    return revision.text_generation or Generation()
+
+
+def _differs_by_adapters(
+    serving: GenerativeModel, revision: ModelRevision, files: _Files
+) -> bool:
+    """Whether the loaded graph and cache will do, whatever has become of the adapters."""
+    limits = [
+        (revision.precision, revision.backend, one.max_sequences, one.max_tokens, one.prefix_cache)
+        for revision, one in (
+            (serving.config, _generation(serving.config)),
+            (revision, _generation(revision)),
+        )
+    ]
+    same = serving.digest == files.base.digest and limits[0] == limits[1]
+    return same and set(files.projections) <= set(serving.projections)
+
+
+def _with_adapters(
+    serving: GenerativeModel, revision: ModelRevision, files: _Files
+) -> GenerativeModel:
+    before = serving.adapter_digests
+    stay = {name for name, digest in files.digests.items() if before.get(name) == digest}
+    new = [entry for entry in files.adapters if entry[0].name not in stay]
+    serving.change_adapters(new, stay)
+    serving.revision = revision_name(files.base.digest, revision, files.digests)
+    return serving
+
+
+def _find_graph(
+    files: _Files, revision: ModelRevision, place: Place, progress: Progress
+) -> DecoderGraph:
+    """The folder's graph, or the one that its checkpoint is converted to."""
+    found = find_decoder(files.base.folder)
+    if found is None:
+        path = converted(files.base, revision, place.cache, progress, files.projections)
+        return DecoderGraph(path, Lengths.SEQLENS_K)
+    if revision.precision is not Precision.AUTO:
+        raise ModelUnsupported(
+            f"The source holds the graph {found.path.name}, whose precision is what it is; "
+            f"{revision.precision} was asked for.",
+            "Leave spec.precision out, or serve the checkpoint (safetensors).",
+        )
+    return found
+
+
+def _measured(
+    name: str,
+    revision: ModelRevision,
+    files: _Files,
+    graph: DecoderGraph,
+    place: Place,
+    progress: Progress,
+) -> GenerativeModel:
+    with place.measured() as growth:
+        progress("load", 0, None)
+        model = _open(name, revision, files, graph, place)
+        try:
+            progress("warm", 0, None)
+            model.change_adapters(files.adapters, ())
+            model.prove()
+        except BaseException:
+            model.close()
+            raise
+        give_back_memory()
+    model.bytes = _bytes(files.base.size, growth, model.room)
+    return model
+
+
+def _bytes(size: int, growth: Growth, room: Room) -> Bytes:
+    """With the room that is promised, of which hardly anything is taken yet."""
+    return Bytes(file=size, resident=growth.resident + room.bytes, peak=growth.peak + room.bytes)
+
+
+def _open(
+    name: str,
+    revision: ModelRevision,
+    files: _Files,
+    graph: DecoderGraph,
+    place: Place,
+) -> GenerativeModel:
+    folder, generation = ModelFolder(files.base.folder), _generation(revision)
+    options = revision.backend.onnx_runtime or OnnxRuntime()
+    context = min(generation.max_tokens, folder.max_length() or generation.max_tokens)
+    with memory_growth() as growth:
+        session = open_session(graph.path, options, place.threads)
+        decoder = read_decoder(session, graph.lengths)
+        stacks = AdapterStacks(map(spec_of, session.get_inputs()))
+        run_trial(decoder, stacks, context)
+    available = None if place.memory is None else place.memory - growth.peak
+    room = plan_room(
+        decoder.layout,
+        generation.max_sequences,
+        context,
+        int(generation.prefix_cache.value),
+        available,
+    )
+    return _assembled(name, revision, files, decoder, stacks, room)
+
+
+def _assembled(
+    name: str,
+    revision: ModelRevision,
+    files: _Files,
+    decoder: Decoder,
+    stacks: AdapterStacks,
+    room: Room,
+) -> GenerativeModel:
+    folder = ModelFolder(files.base.folder)
+    vocabulary = open_vocabulary(folder, decoder.vocabulary)
+    template = open_chat_template(folder)
+    task = TextGeneration(vocabulary)
+    proof = read_proof(folder.path, task)
+    cache = _cache(decoder, room)
+    prefixes = PrefixCache(room.prefix_bytes, decoder.layout.token_bytes * BLOCK)
+    runner = Runner(decoder, cache, stacks)
+    engine = Engine(name, runner, Sampler(decoder.vocabulary), prefixes)
+    return GenerativeModel(
+        name=name,
+        revision=revision_name(files.base.digest, revision, files.digests),
+        digest=files.base.digest,
+        config=revision,
+        task=task,
+        proof=proof,
+        engine=engine,
+        adapters=ServedAdapters(stacks, engine.between_steps),
+        vocabulary=vocabulary,
+        template=template,
+        room=room,
+        precision=_precision(folder, revision, decoder),
+    )
+
+
+def _cache(decoder: Decoder, room: Room) -> KeyValueCache:
+    try:
+        return KeyValueCache(decoder.layout, room.sequences, room.tokens)
+    except MemoryError as error:
+        raise MemoryExceeded(
+            f"This machine has no {mebibytes(room.kv_bytes)} for the KV cache.",
+            "Lower spec.generation.maxSequences or .maxTokens.",
+        ) from error
+
+
+def _precision(folder: ModelFolder, revision: ModelRevision, decoder: Decoder) -> str | None:
+    """What the weights are kept in; of a graph that was there already nobody knows."""
+    if find_decoder(folder.path) is not None:
+        return None
+    if revision.precision is not Precision.AUTO:
+        return revision.precision.value
+    return "int4" if "quantization_config" in folder.config else "fp32"

@@ -1,0 +1,45 @@
+"""Where a model is loaded, and how what that takes is measured and limited."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shoal.errors import MemoryExceeded
+from shoal_serving.artifacts import Cache
+from shoal_serving.measure import Growth, memory_growth
+
+# One load at a time in a process, so that what is measured belongs to one model.
+_measuring = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A process: its cache, its sessions' threads, and the bytes that a model may add to it."""
+
+    cache: Cache
+    threads: int
+    memory: int | None
+
+    @contextmanager
+    def measured(self) -> Iterator[Growth]:
+        """Measure what the load inside adds, alone."""
+        with _measuring, memory_growth() as growth:
+            yield growth
+
+    def check(self, name: str, peak: int, remedy: str) -> None:
+        """Refuse a model that took more than it may.
+
+        Raises:
+            MemoryExceeded: it says both, and the remedy.
+        """
+        if self.memory is not None and peak > self.memory:
+            raise MemoryExceeded(
+                f"Loading {name} took {mebibytes(peak)}; "
+                f"spec.resources.memory allows {mebibytes(self.memory)}.",
+                f"Raise spec.resources.memory, or lower {remedy}.",
+            )
+
+
+def mebibytes(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"

@@ -1,0 +1,30 @@
+"""The first run of a decoder: what does not work ends here, and what a run takes is seen."""
+
+import numpy as np
+
+from shoal.errors import InferenceFailed, ModelLoadFailed, ProofFailed
+from shoal_serving.generate.adapters import AdapterStacks
+from shoal_serving.generate.cache import KeyValueCache
+from shoal_serving.generate.decoder import Decoder
+from shoal_serving.generate.pace import MOST
+from shoal_serving.generate.runner import Runner
+from shoal_serving.generate.scheduler import Run
+
+_ACTION = "Export the checkpoint again, or serve another precision of it."
+
+
+def run_trial(decoder: Decoder, stacks: AdapterStacks, context: int) -> None:
+    """Run as many tokens of a prompt as ever run together, and then one more.
+
+    Raises:
+        ProofFailed: that failed, or the logits are not finite.
+    """
+    tokens = min(MOST, decoder.chunk or MOST, context - 1)
+    runner = Runner(decoder, KeyValueCache(decoder.layout, 1, tokens + 1), stacks)
+    try:
+        runner.run(Run(0, (tokens,)), [[0] * tokens], [0], [(0, tokens - 1)])
+        logits = runner.run(Run(0, (1,)), [[0]], [tokens], [(0, 0)])
+    except InferenceFailed as error:
+        raise ProofFailed(f"The model loaded, but does not run: {error}.", _ACTION) from error
+    if not np.isfinite(logits).all():
+        raise ProofFailed("The model loaded, but its logits are not finite.", _ACTION)
