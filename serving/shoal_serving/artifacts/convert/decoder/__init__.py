@@ -12,6 +12,8 @@ Supported, by `architectures` of config.json:
     weights              F32, F16, BF16, sharded or not; tied embeddings are kept once
     precision            fp32, fp16, int8, int4
     quantization_config  gptq (4 bits, no desc_act), awq (4 bits, gemm); groups of 16 and more
+    lora                 adapters as inputs: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,
+                         down_proj; Phi3: qkv_proj, o_proj, gate_up_proj, down_proj
     hidden_act           silu
     head_dim             multiples of 16
 

@@ -1,6 +1,9 @@
 """Adapters as inputs of the graph: every sequence is that of its own merged weights."""
 
+import sys
+
 import numpy as np
+import onnx
 import pytest
 from decoder_reference import Reference
 from decoders import LAYERS, WORDS, with_whole_inputs
@@ -9,6 +12,7 @@ from quantized_decoders import rounded_weights
 
 from shoal.errors import ModelUnsupported
 from shoal_serving.artifacts.convert import Precision, convert
+from shoal_serving.artifacts.convert.__main__ import main
 
 SPLIT = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
@@ -29,8 +33,8 @@ RANKS, SCALE, IDS = {7: 4, 3: 2}, 1.5, (0, 7, 3)
 def changes_of(reference, projections):
     """Two adapters of different rank, by id."""
     return {
-        id: random_changes(reference.weights, projections, rank, seed=id)
-        for id, rank in RANKS.items()
+        number: random_changes(reference.weights, projections, rank, seed=number)
+        for number, rank in RANKS.items()
     }
 
 
@@ -48,7 +52,7 @@ def inputs(changes, dtype=np.float32):
 
 def references(config, weights, changes):
     """The model that each of IDS means."""
-    return [Reference(config, merged(weights, changes.get(id, {}), SCALE)) for id in IDS]
+    return [Reference(config, merged(weights, changes.get(number, {}), SCALE)) for number in IDS]
 
 
 @pytest.fixture(params=KINDS)
@@ -183,3 +187,16 @@ def test_encoders_take_no_adapters(checkpoint, tmp_path):
     folder, _ = checkpoint()
     with pytest.raises(ModelUnsupported, match="tensor takes no adapters; q_proj"):
         convert(folder, "tensor", tmp_path / "model.onnx", lora=("q_proj",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"), [([], set()), (["--lora", "q_proj,o_proj"], {"q_proj", "o_proj"})]
+)
+def test_the_command_takes_projections(checkpoint, tmp_path, monkeypatch, arguments, names):
+    folder, _ = checkpoint()
+    out = tmp_path / "model.onnx"
+    command = ["convert", str(folder), "text-generation", str(out), "int8", *arguments]
+    monkeypatch.setattr(sys, "argv", command)
+    assert main() == 0
+    inputs = [value.name.split(".") for value in onnx.load(out).graph.input]
+    assert {parts[2] for parts in inputs if parts[0] == "lora" and len(parts) == 4} == names
