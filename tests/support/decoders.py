@@ -117,6 +117,7 @@ class DecoderGraph:
         self.session = onnxruntime.InferenceSession(
             path, options, providers=["CPUExecutionProvider"]
         )
+        self.more = {}  # inputs that are the same in every run
         self._outputs = [spec.name for spec in self.session.get_outputs()]
         self.forget()
 
@@ -138,7 +139,7 @@ class DecoderGraph:
             "logits_indices": np.array(indices, np.int64),
         }
         self._lengths = list(lengths)
-        values = self.session.run(self._outputs, feeds | self.past)
+        values = self.session.run(self._outputs, feeds | self.more | self.past)
         outputs = dict(zip(self._outputs, values, strict=True))
         self.past = {
             name: outputs[name.replace("past_key_values", "present")] for name in self.past

@@ -8,6 +8,7 @@ process of its own (`python -m shoal_serving.artifacts.convert`), whose memory i
 It never runs a model, never unpickles anything, and reads no tokenizer.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 from shoal.errors import ModelUnsupported
@@ -21,28 +22,40 @@ from shoal_serving.artifacts.convert.weights import open_weights
 __all__ = ["Precision", "convert"]
 
 
-def convert(folder: Path, task: str, out: Path, precision: Precision | None = None) -> None:
+def convert(
+    folder: Path,
+    task: str,
+    out: Path,
+    precision: Precision | None = None,
+    lora: Collection[str] = (),
+) -> None:
     """Write the checkpoint in `folder` as an ONNX model with the outputs that `task` reads.
 
     `build_encoder` and `build_decoder` say what the graph's inputs and outputs are. `precision`
     is for decoders; without it, an unquantized one computes in float32, and a quantized one keeps
-    its own weights. `out` appears whole or not at all; the weights of all but small models lie
-    beside it in `<out>.data`, and are never in memory all at once.
+    its own weights. `lora`, for decoders too, names the projections that adapters may change; the
+    graph then takes adapters as inputs. `out` appears whole or not at all; the weights of all but
+    small models lie beside it in `<out>.data`, and are never in memory all at once.
 
     Raises:
         ModelUnsupported: another architecture or variant, a head that cannot do the task, or a
-            precision that this checkpoint cannot have.
+            precision or projections that this checkpoint cannot have.
         ArtifactRefused: the weights are pickled.
         ModelLoadFailed: damaged files, or a weight that is missing or of the wrong shape.
     """
     weights = open_weights(folder)
     config = read_config(folder)
     if task in TASKS:
-        graph = build_decoder(config, weights, precision)
+        graph = build_decoder(config, weights, precision, lora)
     elif precision not in (None, Precision.FP32):
         raise ModelUnsupported(
             f"The conversion for {task} computes in fp32; {precision} was asked for.",
             "Leave the precision out, or export the model to ONNX in the precision you want.",
+        )
+    elif lora:
+        raise ModelUnsupported(
+            f"The conversion for {task} takes no adapters; {', '.join(lora)} were to have some.",
+            "Merge the adapter into its base, and serve that.",
         )
     else:
         graph = build_encoder(config, weights, task)

@@ -1,9 +1,11 @@
-"""`python -m shoal_serving.artifacts.convert FOLDER TASK OUT [PRECISION]`
+"""`python -m shoal_serving.artifacts.convert FOLDER TASK OUT [PRECISION] [--lora PROJECTION,...]`
 
-PRECISION is fp32, fp16, int8 or int4, for text-generation. Exits with 0, or with 1 and, for a
+PRECISION is fp32, fp16, int8 or int4, and the PROJECTIONs, such as q_proj, are those that adapters
+may change; both are for text-generation. Exits with 0, or with 1 and, for a
 `LoadError`, one line of JSON on standard output: `{"reason", "message", "action"}`.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -13,17 +15,28 @@ from shoal_serving.artifacts.convert import Precision, convert
 
 
 def main() -> int:
-    if len(sys.argv) not in (4, 5) or not set(sys.argv[4:]) <= set(Precision):
-        sys.stderr.write(__doc__ or "")
-        return 2
-    folder, task, out, *precision = sys.argv[1:]
+    asked = _parser().parse_args()
     try:
-        convert(Path(folder), task, Path(out), *map(Precision, precision))
+        convert(asked.folder, asked.task, asked.out, asked.precision, asked.lora)
     except LoadError as error:
         failure = {"reason": error.reason, "message": error.message, "action": error.action}
         sys.stdout.write(json.dumps(failure) + "\n")
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m shoal_serving.artifacts.convert")
+    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("out", metavar="OUT", type=Path)
+    parser.add_argument("precision", metavar="PRECISION", type=Precision, nargs="?")
+    parser.add_argument("--lora", metavar="PROJECTION,...", type=_names, default=())
+    return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal_serving.artifacts.convert.safetensors import StoredTensor
+from shoal_serving.artifacts.safetensors import StoredTensor
 
 Pieces = Callable[[], Iterator[NDArray[np.generic]]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal.errors import ArtifactRefused, ModelLoadFailed, ModelUnsupported
-from shoal_serving.artifacts.convert.safetensors import FLOATS, StoredTensor, open_safetensors
+from shoal_serving.artifacts.safetensors import FLOATS, StoredTensor, open_safetensors
 
 _FILE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"

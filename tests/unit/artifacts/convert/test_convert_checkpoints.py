@@ -12,8 +12,8 @@ from shoal.errors import ModelUnsupported
 from shoal_serving.artifacts.convert.file import write
 from shoal_serving.artifacts.convert.graph import FLOAT32
 from shoal_serving.artifacts.convert.initializer import stored as as_stored
-from shoal_serving.artifacts.convert.safetensors import StoredTensor
 from shoal_serving.artifacts.convert.weights import open_weights
+from shoal_serving.artifacts.safetensors import StoredTensor
 
 TASK = "feature-extraction"
 

@@ -12,15 +12,20 @@ Supported, by `architectures` of config.json:
     weights              F32, F16, BF16, sharded or not; tied embeddings are kept once
     precision            fp32, fp16, int8, int4
     quantization_config  gptq (4 bits, no desc_act), awq (4 bits, gemm); groups of 16 and more
+    lora                 adapters as inputs: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,
+                         down_proj; Phi3: qkv_proj, o_proj, gate_up_proj, down_proj
     hidden_act           silu
     head_dim             multiples of 16
 
 Everything else is refused by name. The graph's interface is `build_decoder`'s.
 """
 
+from collections.abc import Collection
+
 from shoal_serving.artifacts.convert.config import Config
 from shoal_serving.artifacts.convert.decoder.decoder import Decoder
 from shoal_serving.artifacts.convert.decoder.family import read_family
+from shoal_serving.artifacts.convert.decoder.lora import check_projections
 from shoal_serving.artifacts.convert.decoder.precisions import read_storage
 from shoal_serving.artifacts.convert.decoder.sizes import read_sizes
 from shoal_serving.artifacts.convert.graph import Graph
@@ -32,8 +37,13 @@ __all__ = ["TASKS", "build_decoder"]
 TASKS = ("text-generation",)
 
 
-def build_decoder(config: Config, weights: Weights, precision: Precision | None) -> Graph:
+def build_decoder(
+    config: Config, weights: Weights, precision: Precision | None, lora: Collection[str] = ()
+) -> Graph:
     """The checkpoint's graph. B sequences are run together, S new tokens of each.
+
+    `lora` names the projections that adapters may change, such as q_proj; where there are some,
+    the graph has the inputs of the second list too.
 
     Inputs:
         input_ids: INT64 [B, S]; the new tokens of each sequence, those of a shorter one padded
@@ -46,6 +56,11 @@ def build_decoder(config: Config, weights: Weights, precision: Precision | None)
             input_ids, of which token s of sequence b is number b * S + s. Any number, any order.
         past_key_values.{layer}.key and .value: [B, kv_heads, P, head_dim]; float32, or float16
             if the precision is. P is 0 at first.
+    Inputs of adapters, which together have N rows; one of rank r has r of them, in every A and B:
+        adapter_ids: INT64 [B]; each sequence's adapter. One that no row has, such as 0, is none.
+        lora.adapters: INT64 [N]; the adapter of each row.
+        lora.{layer}.{projection}.a: [N, inputs]; A, as PEFT keeps it. Its type is that of the past.
+        lora.{layer}.{projection}.b: [N, outputs]; B of PEFT, transposed, and scaled by alpha / r.
     Outputs:
         logits: FLOAT [R, vocabulary].
         present.{layer}.key and .value: [B, kv_heads, max(P, total), head_dim]; the past with the
@@ -54,12 +69,14 @@ def build_decoder(config: Config, weights: Weights, precision: Precision | None)
     Sequences may differ in length, in past and in new tokens (ONNX Runtime 1.32 and newer).
 
     Raises:
-        ModelUnsupported: an architecture, variant or precision that the table has not.
+        ModelUnsupported: an architecture, variant or precision that the table has not, or a
+            projection that the architecture has not.
         ModelLoadFailed: a weight is missing or of the wrong shape.
     """
     family = read_family(config)
+    check_projections(family, lora)
     sizes = read_sizes(config, family)
     storage = read_storage(config, precision)
     graph = Graph(family.architecture, weights, storage.dtype)
-    Decoder(graph, sizes, storage).build()
+    Decoder(graph, sizes, storage, lora).build()
     return graph

@@ -9,9 +9,12 @@ knows sequences, sees [B, S, ...]. The last layer computes what lies behind its 
 head its logits, only for the tokens that logits are wanted for.
 """
 
+from collections.abc import Collection
+
 from onnx import TensorProto, helper
 
 from shoal_serving.artifacts.convert.decoder.attention import Attention
+from shoal_serving.artifacts.convert.decoder.lora import Adapted
 from shoal_serving.artifacts.convert.decoder.sizes import Sizes
 from shoal_serving.artifacts.convert.decoder.storage import Linear, Storage
 from shoal_serving.artifacts.convert.graph import MICROSOFT, Graph
@@ -20,14 +23,16 @@ _EMBEDDINGS = "model.embed_tokens"
 
 
 class Decoder:
-    """A decoder in a graph."""
+    """A decoder in a graph; adapters may change the projections that `lora` names."""
 
-    def __init__(self, graph: Graph, sizes: Sizes, storage: Storage) -> None:
+    def __init__(
+        self, graph: Graph, sizes: Sizes, storage: Storage, lora: Collection[str] = ()
+    ) -> None:
         self._graph = graph
         self._sizes = sizes
-        self._storage = storage
         self._ids = graph.input("input_ids")
-        self._attention = Attention(graph, sizes, storage, self._ids)
+        self._storage = Adapted(storage, graph, self._ids, lora)
+        self._attention = Attention(graph, sizes, self._storage, self._ids)
         self._rows = graph.input("logits_indices", shape=["logits"])
 
     def build(self) -> None:
@@ -53,6 +58,7 @@ class Decoder:
         if number == self._sizes.layers - 1:
             mixed = graph.op("Gather", mixed, self._rows)
             hidden = graph.op("Gather", hidden, self._rows)
+            self._storage.keep(self._rows)
         change = self._attention.project(number, mixed)
         normed, hidden = self._norm(f"{layer}post_attention_layernorm", hidden, change)
         return hidden, self._gated(f"{layer}mlp.", normed)

@@ -25,7 +25,7 @@ from shoal_serving.artifacts.convert.decoder.nbits import Quantized, multiply
 from shoal_serving.artifacts.convert.decoder.storage import Linear, Whole
 from shoal_serving.artifacts.convert.graph import FLOAT32, Graph
 from shoal_serving.artifacts.convert.initializer import Initializer
-from shoal_serving.artifacts.convert.safetensors import FLOATS, StoredTensor
+from shoal_serving.artifacts.safetensors import FLOATS, StoredTensor
 
 _BITS, _PER_INTEGER = 4, 8
 _OUTPUTS = 512  # how many are unpacked at a time

@@ -16,7 +16,7 @@ from shoal_serving.artifacts.convert.decoder.nbits import Quantized, multiply
 from shoal_serving.artifacts.convert.decoder.storage import Linear
 from shoal_serving.artifacts.convert.graph import FLOAT32, MICROSOFT, Graph
 from shoal_serving.artifacts.convert.initializer import Initializer
-from shoal_serving.artifacts.convert.safetensors import StoredTensor
+from shoal_serving.artifacts.safetensors import StoredTensor
 
 _WORD_BITS = 8
 _Rows = Callable[[NDArray[np.float32]], NDArray[np.generic]]

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from decoder_reference import Reference
 from decoders import decoder, random_weights, with_whole_inputs, write_checkpoint
+from peft_adapters import merged, random_changes
 from quantized_decoders import awq, gptq, quantized
 
 from shoal.errors import ModelUnsupported
@@ -73,6 +74,23 @@ def test_the_graph_computes_with_them(write, tmp_path, tokens, method, architect
     got = with_whole_inputs(tmp_path / "model.onnx").run([prompt], [9], range(9))
     expected = Reference(config, meant).logits(prompt)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_adapter_is_added_to_what_is_packed(write, tmp_path, tokens):
+    folder, config, meant = write()
+    convert(folder, "text-generation", tmp_path / "model.onnx", lora=["down_proj"])
+    changes, rows = random_changes(meant, ["down_proj"]), tokens(6, 6)
+    model = with_whole_inputs(tmp_path / "model.onnx")
+    model.more = {"adapter_ids": np.array([5, 0]), "lora.adapters": np.full(4, 5)}
+    for module, (a, b) in changes.items():
+        name = f"lora.{module.split('.')[2]}.down_proj"
+        model.more |= {f"{name}.a": a, f"{name}.b": np.ascontiguousarray(b.T)}
+    expected = [
+        Reference(config, weights).logits(ids)
+        for weights, ids in zip((merged(meant, changes, 1), meant), rows, strict=True)
+    ]
+    got = model.run(rows, [6, 6], range(12))
+    np.testing.assert_allclose(got, np.concatenate(expected), rtol=1e-4, atol=1e-4)
 
 
 def test_a_layer_that_was_spared_stays_as_it_is(write, tmp_path):
