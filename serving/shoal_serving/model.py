@@ -18,13 +18,13 @@ from shoal.api.tensors import TensorSpec
 from shoal_serving.measure import give_back_memory
 from shoal_serving.proof import Proof
 from shoal_serving.stats import Statistics
+from shoal_serving.tasks import Wire
 
 
 class LoadedModel(ABC):
     """Answers queries until it is closed. Lives on one event loop, but for `prove` and `close`."""
 
-    # How the wire is read and written: a `tasks.Task`, as far as that goes.
-    task: Any
+    task: Wire[Any, Any]
 
     def __init__(
         self,

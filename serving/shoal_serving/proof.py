@@ -16,7 +16,7 @@ import numpy as np
 from shoal.api.tensors import Datatype, TensorSpec
 from shoal.errors import InvalidRequest, ProofFailed
 from shoal_serving.http import oip
-from shoal_serving.tasks import Task
+from shoal_serving.tasks import Wire
 from shoal_serving.tensors import Array, Tensors
 
 SAMPLE = "sample.json"
@@ -38,7 +38,7 @@ class Proof:
     expected: Tensors = field(default_factory=dict)
 
 
-def read_proof(folder: Path, task: Task[Any, Any]) -> Proof:
+def read_proof(folder: Path, task: Wire[Any, Any]) -> Proof:
     """The folder's sample, else the task's own example.
 
     Raises:
@@ -102,7 +102,7 @@ def _request(sample: dict[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in sample.items() if field != "expected"}
 
 
-def _expected(sample: dict[str, Any], task: Task[Any, Any]) -> Tensors:
+def _expected(sample: dict[str, Any], task: Wire[Any, Any]) -> Tensors:
     if "expected" not in sample:
         return {}
     listed = {tensor.get("name") for tensor in sample["expected"]}

@@ -24,7 +24,8 @@ from shoal_serving.generate.pace import Pace
 from shoal_serving.generate.prefix import PrefixCache
 from shoal_serving.generate.request import Delta, Finish
 from shoal_serving.generate.runner import Logits, Runner
-from shoal_serving.generate.sampling import Sampled, Sampler, score
+from shoal_serving.generate.sampling.logprobs import prompt_logprobs
+from shoal_serving.generate.sampling.sampler import Sampled, Sampler
 from shoal_serving.generate.scheduler import Run, Scheduler
 from shoal_serving.generate.speculation import DRAFT, Speculator
 
@@ -225,7 +226,7 @@ class Engine:
             at += places
             prefill = bool(count) and not job.generated
             job.computed += count
-            if not count or job.pending:
+            if not count or job.pending or job.ended:
                 continue
             if prefill:
                 self._remember(job)
@@ -239,9 +240,13 @@ class Engine:
 
     def _score_prompt(self, job: Job, logits: Logits) -> None:
         following = job.tokens[job.computed + 1 : job.computed + 1 + len(logits)]
-        if following:
-            top = job.generation.prompt_logprobs or 0
-            job.prompt_logprobs.extend(score(logits[: len(following)], following, top))
+        if not following:
+            return
+        top = job.generation.prompt_logprobs or 0
+        try:
+            job.prompt_logprobs += prompt_logprobs(logits[: len(following)], following, top)
+        except InferenceFailed as error:
+            self._end(job, error)
 
     def _sample(self, jobs: Sequence[Job], logits: Logits) -> None:
         now = time.monotonic()

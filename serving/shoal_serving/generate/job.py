@@ -5,7 +5,7 @@ from typing import Protocol
 
 from shoal.errors import RequestError
 from shoal_serving.generate.request import Delta, Generation, TokenLogprob
-from shoal_serving.generate.sampling import SamplingState
+from shoal_serving.generate.sampling.state import SamplingState
 from shoal_serving.generate.sequence import Sequence
 from shoal_serving.generate.speculation import Lookup
 from shoal_serving.generate.writer import Writer

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -15,17 +15,20 @@ from shoal.errors import InferenceFailed, InvalidRequest, Overloaded, ProofFaile
 from shoal_serving.generate.adapters import Adapter
 from shoal_serving.generate.chat import ChatTemplate
 from shoal_serving.generate.engine import Engine
-from shoal_serving.generate.grammar import Grammars, Matcher
+from shoal_serving.generate.grammar.compiling import Grammars
+from shoal_serving.generate.grammar.matcher import Matcher
 from shoal_serving.generate.job import Job, Reader
-from shoal_serving.generate.request import Delta, Generation, Grammar
+from shoal_serving.generate.request import Delta, Finish, Generation, Grammar
 from shoal_serving.generate.room import Room
-from shoal_serving.generate.sampling import SamplingState, check
+from shoal_serving.generate.sampling.checks import check
+from shoal_serving.generate.sampling.state import SamplingState
 from shoal_serving.generate.served import BASE, Served, ServedAdapters
 from shoal_serving.generate.stream import Stream, joined
 from shoal_serving.generate.vocabulary import Vocabulary
 from shoal_serving.generate.writer import Writer
 from shoal_serving.model import LoadedModel
 from shoal_serving.proof import Proof, check_answer
+from shoal_serving.tasks.generated import GeneratedText, collect
 from shoal_serving.tasks.text_generation import TextGeneration
 
 # A proof goes before everybody else, and an engine that made no step for so long is dead.
@@ -67,9 +70,7 @@ class GenerativeModel(LoadedModel):
         self.context = room.tokens
         self._precision = precision
         self._adapters = adapters
-        self._grammars = Grammars(
-            vocabulary.tokenizer_json, vocabulary.size, vocabulary.end_tokens
-        )
+        self._grammars = Grammars(vocabulary.tokenizer_json, vocabulary.size, vocabulary.end_tokens)
         self._compiling = ThreadPoolExecutor(1, thread_name_prefix=f"grammar-{name}")
         self._numbers = itertools.count()
         self._live = 0
@@ -148,22 +149,24 @@ class GenerativeModel(LoadedModel):
             return self._submit(self._due(generation, None), matcher)
 
     async def answer(self, query: Any, timeout: float | None = None, large: bool = False) -> Any:
-        """Generate every sequence of a query, to the end."""
+        """Generate every text of a query, to its end."""
         with self.taken():
-            deltas = await asyncio.gather(
-                *(self._generated(one, timeout) for one in query.generations)
-            )
-        return self.task.answer(query, deltas)
+            generations = await self._encoded(query, large)
+            texts = await _all([self._generated(one, timeout) for one in generations])
+        return self.task.decode(query, texts)
 
     def prove(self) -> None:
         try:
             self._prove()
         except RequestError as error:
-            raise ProofFailed(f"The model loaded, but does not answer: {error}.", _SAMPLE) from error
+            raise ProofFailed(
+                f"The model loaded, but does not answer: {error}.", _SAMPLE
+            ) from error
 
     def close(self) -> None:
         self.engine.close()
         self._compiling.shutdown(wait=True)
+        self._grammars.close()
         super().close()
 
     def _check(self, generation: Generation) -> None:
@@ -219,7 +222,14 @@ class GenerativeModel(LoadedModel):
             generation=generation,
             limit=self.context,
             most=max(1, _SCORED_BYTES // (4 * vocabulary.size)) if scored else None,
-            state=SamplingState(generation.sampling, prompt, vocabulary.size),
+            state=SamplingState(
+                generation.sampling,
+                prompt,
+                vocabulary.size,
+                matcher=matcher,
+                end_tokens=vocabulary.end_tokens | stopping.tokens,
+                min_tokens=stopping.min_tokens,
+            ),
             writer=Writer(vocabulary, generation, self.context - len(prompt)),
             reader=reader,
             loop=loop,
@@ -246,28 +256,33 @@ class GenerativeModel(LoadedModel):
         if not self._in_flight:
             self._drained.set()
 
-    async def _generated(self, generation: Generation, timeout: float | None) -> "Finished":
+    async def _encoded(self, query: Any, large: bool) -> list[Generation]:
+        if not large:
+            return self.task.encode(query)
+        return await asyncio.get_running_loop().run_in_executor(None, self.task.encode, query)
+
+    async def _generated(self, generation: Generation, timeout: float | None) -> GeneratedText:
         stream = await self.start(self._due(generation, timeout))
         try:
-            deltas = [delta async for delta in stream]
+            return await collect(generation, stream)
         finally:
             stream.cancel()
-        return Finished(joined(deltas), stream.cached_tokens)
 
     def _prove(self) -> None:
-        """Generate the proof. Where every row is taken, a step of those who have them is as good."""
+        """Generate the proof. Where no row is free, a step of those who have them is as good."""
         query = self.proof.query
-        readers = [_Waiter() for _ in query.generations]
+        generations = self.task.encode(query)
+        readers = [_Waiter() for _ in generations]
         jobs = [
             self._job(replace(one, priority=_FIRST), BASE, None, reader, None)
-            for one, reader in zip(query.generations, readers, strict=True)
+            for one, reader in zip(generations, readers, strict=True)
         ]
         for job in jobs:
             self.engine.submit(job)
         try:
             if all(self._answered(reader) for reader in readers):
-                deltas = [Finished(reader.delta, 0) for reader in readers]
-                check_answer(self.proof, self.task.to_tensors(self.task.answer(query, deltas)))
+                texts = [_text(job, reader) for job, reader in zip(jobs, readers, strict=True)]
+                check_answer(self.proof, self.task.to_tensors(self.task.decode(query, texts)))
         finally:
             for job in jobs:
                 self.engine.cancel(job)
@@ -284,6 +299,26 @@ class GenerativeModel(LoadedModel):
         if reader.error is not None:
             raise reader.error
         return True
+
+
+async def _all(generating: Sequence[Coroutine[Any, Any, GeneratedText]]) -> list[GeneratedText]:
+    """All of them, at once; where one fails, the others are given up."""
+    tasks = [asyncio.ensure_future(one) for one in generating]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _text(job: Job, reader: "_Waiter") -> GeneratedText:
+    delta = reader.delta
+    return GeneratedText(
+        prompt=job.generation.prompt,
+        text=delta.text,
+        tokens=delta.tokens,
+        finish=delta.finish or Finish.ABORT,
+    )
 
 
 class _Reader:

@@ -72,7 +72,9 @@ class ServedAdapters:
             return
         with self._lock:
             self._users[served.id] -= 1
-            gone = not self._users[served.id] and self._leaving.pop(served.id, None)
+            gone = not self._users[served.id] and served.id in self._leaving
+            if gone:
+                del self._leaving[served.id]
         if gone:
             self._unload(served)
 

@@ -1,5 +1,5 @@
-"""Checkpoints become graphs in a process of their own: its memory is given back, and a crash of it is
-no concern of the models that serve.
+"""Checkpoints become graphs in a process of their own: its memory is given back, and a crash of it
+is no concern of the models that serve.
 """
 
 import json

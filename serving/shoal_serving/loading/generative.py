@@ -23,7 +23,7 @@ from shoal_serving.generate.model import GenerativeModel
 from shoal_serving.generate.prefix import BLOCK, PrefixCache
 from shoal_serving.generate.room import Room, plan_room
 from shoal_serving.generate.runner import Runner
-from shoal_serving.generate.sampling import Sampler
+from shoal_serving.generate.sampling.sampler import Sampler
 from shoal_serving.generate.served import ServedAdapters
 from shoal_serving.generate.vocabulary import open_vocabulary
 from shoal_serving.loading.conversion import converted
@@ -101,9 +101,7 @@ def _generation(revision: ModelRevision) -> Generation:
     return revision.text_generation or Generation()
 
 
-def _differs_by_adapters(
-    serving: GenerativeModel, revision: ModelRevision, files: _Files
-) -> bool:
+def _differs_by_adapters(serving: GenerativeModel, revision: ModelRevision, files: _Files) -> bool:
     """Whether the loaded graph and cache will do, whatever has become of the adapters."""
     limits = [
         (revision.precision, revision.backend, one.max_sequences, one.max_tokens, one.prefix_cache)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shoal.errors import InferenceFailed, ModelLoadFailed, ProofFailed
+from shoal.errors import InferenceFailed, ProofFailed
 from shoal_serving.generate.adapters import AdapterStacks
 from shoal_serving.generate.cache import KeyValueCache
 from shoal_serving.generate.decoder import Decoder

@@ -41,8 +41,8 @@ class Encoded(Generic[Query]):
     context: Any = None
 
 
-class Task(Protocol[Query, Answer]):
-    """One way to read a model; see the picture above for the order of the calls.
+class Wire(Protocol[Query, Answer]):
+    """How clients write queries and read answers.
 
     Every method that takes what a client sent raises `InvalidRequest`, naming the tensor or field,
     what came, and what was expected.
@@ -70,6 +70,10 @@ class Task(Protocol[Query, Answer]):
 
     def to_json(self, answer: Answer) -> Any:
         """Write the task's answer in Hugging Face's shape."""
+
+
+class Task(Wire[Query, Answer], Protocol[Query, Answer]):
+    """One way to read a model that answers in one run; see the picture above for the order."""
 
     def encode(self, query: Query) -> Encoded[Query]:
         """Make the feeds: one for each row that has to run."""

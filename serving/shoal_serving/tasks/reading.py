@@ -136,7 +136,9 @@ class Parameters:
         value = self._given.get(name)
         if value is None:
             return None
-        wanted = f"a whole number of at least {least}" + (f", at most {most}" if most is not None else "")
+        wanted = f"a whole number of at least {least}" + (
+            f", at most {most}" if most is not None else ""
+        )
         if not isinstance(value, int) or isinstance(value, bool):
             raise expected(name, wanted, kind(value))
         if value < least or (most is not None and value > most):
