@@ -127,10 +127,13 @@ class ProofFailed(LoadError):
 
 
 class RequestError(ShoalError):
-    """A request cannot be answered. `param` names the tensor or field at fault, if there is one."""
+    """A request cannot be answered. `param` names the tensor or field at fault, if there is one;
+    `code` is what programs may know the mistake by, in OpenAI's words.
+    """
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
         self.param = param
+        self.code = code
         super().__init__(message)
 
 

@@ -1,7 +1,7 @@
 """One sequence as its reader sees it, on the event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from shoal.errors import ClientGone, RequestError
 from shoal_serving.generate.request import Delta
@@ -61,12 +61,13 @@ class Stream:
         self._news.clear()
         if self._error is not None:
             raise self._error
-        delta, self._waiting, self._characters = _joined(self._waiting), [], 0
+        delta, self._waiting, self._characters = joined(self._waiting), [], 0
         self._ended = delta.finish is not None
         return delta
 
 
-def _joined(deltas: list[Delta]) -> Delta:
+def joined(deltas: Sequence[Delta]) -> Delta:
+    """Deltas of one sequence that follow each other, as one; at least one."""
     if len(deltas) == 1:
         return deltas[0]
     return Delta(

@@ -15,8 +15,9 @@ from shoal_serving.http.asgi import Receive, Scope, Send
 from shoal_serving.http.disconnects import DisconnectWatch
 from shoal_serving.http.message import BODY_STALL_S, Request, Response
 from shoal_serving.http.problems import problem
-from shoal_serving.http.routes import find_route
+from shoal_serving.http.routes import Answer, find_route
 from shoal_serving.http.stalls import StallWatch
+from shoal_serving.stats import Statistics
 
 # A child of Ray Serve's logger, so that the lines land in the replica's own log.
 access = logging.getLogger("ray.serve.shoal.access")
@@ -25,7 +26,8 @@ access = logging.getLogger("ray.serve.shoal.access")
 class HttpApp:
     """Serves every model of one replica below `/<namespace>/<name>`.
 
-    A body that does not come on for `body_stall_s` seconds is waited for no longer.
+    A body that does not come on for `body_stall_s` seconds is waited for no longer, and neither is
+    a client that takes nothing of a stream for as long.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class HttpApp:
 
     async def _respond(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, began: float
-    ) -> Response:
+    ) -> Answer:
         path: str = scope["path"]
         _, namespace, name, below = (*path.split("/", 3), "", "", "")[:4]
         model = self._models.get(f"{namespace}/{name}")
@@ -72,21 +74,29 @@ class HttpApp:
             watch=self._watch,
             stalls=self._stalls,
         )
-        counted, outcome = False, "ok"
+        counted = False
+        response: Answer
         try:
             route = find_route(scope["method"], below, name)
             counted = route.counted
             response = await route.handler(request, route.revision)
-            if counted:  # tritonclient's asyncio half can unpack no other answer
+            if counted and isinstance(response, Response):
+                # tritonclient's asyncio half can unpack no other answer
                 response.pack_for(headers.get(b"accept-encoding"))
         except Exception as error:
-            outcome = type(error).__name__
             response = problem(error, below)
         answerer = request.answerer or model.serving
         if counted and answerer is not None:
-            seconds = time.perf_counter() - began
-            answerer.statistics.answered(outcome, seconds, request.size, len(response.body))
+            _count(response, answerer.statistics, request, began)
         return response
+
+
+def _count(response: Answer, statistics: Statistics, request: Request, began: float) -> None:
+    def count(known: Answer) -> None:
+        seconds = time.perf_counter() - began
+        statistics.answered(known.outcome, seconds, request.size, known.size)
+
+    response.when_known(count)
 
 
 async def _speak_otherwise(scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +111,7 @@ async def _speak_otherwise(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _log_access(
-    scope: Scope, headers: dict[bytes, bytes], response: Response, seconds: float
+    scope: Scope, headers: dict[bytes, bytes], response: Answer, seconds: float
 ) -> None:
     client = (scope.get("client") or ("-",))[0]
     request_id = headers.get(b"x-request-id", b"-").decode("latin-1")
@@ -111,7 +121,7 @@ def _log_access(
         scope["method"],
         quote(scope["path"]),
         response.status,
-        len(response.body),
+        response.size,
         seconds * 1000,
         request_id,
     )

@@ -1,7 +1,8 @@
 """Stops the work for clients that went away, at no cost to requests that are quick.
 
 Ray Serve's own watcher makes a task and a queue for every request, which costs a small model a
-fifth of its throughput. Only requests that have lasted for a while are watched here.
+fifth of its throughput. Only requests that have lasted for a while are watched here, and streams,
+which last anyway.
 """
 
 import asyncio
@@ -25,15 +26,20 @@ class DisconnectWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def watching(self, receive: Receive) -> Iterator[None]:
+    def watching(self, receive: Receive, at_once: bool = False) -> Iterator[None]:
         """Watch the client while the work inside goes on; its whole body must have been received.
+
+        `at_once` watches from now on, at the price of a task.
 
         Raises:
             ClientGone: the client went away, and the work was cancelled.
         """
         task = asyncio.current_task()
         assert task is not None
-        self._enter(task, receive)
+        if at_once:
+            self._watch(task, receive)
+        else:
+            self._enter(task, receive)
         try:
             yield
         except asyncio.CancelledError:
@@ -50,6 +56,9 @@ class DisconnectWatch:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WATCH_FROM_S, self._sweep)
 
+    def _watch(self, task: asyncio.Task[Any], receive: Receive) -> None:
+        self._watchers[task] = asyncio.create_task(_cancel_when_gone(task, receive))
+
     def _leave(self, task: asyncio.Task[Any]) -> None:
         self._requests.pop(task, None)
         watcher = self._watchers.pop(task, None)
@@ -60,7 +69,7 @@ class DisconnectWatch:
         """Watch whatever was here at the last sweep already."""
         for task, receive in self._requests.items():
             if task in self._old and task not in self._watchers:
-                self._watchers[task] = asyncio.create_task(_cancel_when_gone(task, receive))
+                self._watch(task, receive)
         self._old = set(self._requests)
         self._timer = None
         if self._requests:

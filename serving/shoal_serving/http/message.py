@@ -1,9 +1,11 @@
 """One HTTP request and its response, as little above ASGI as will do."""
 
+import asyncio
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -15,7 +17,10 @@ from shoal_serving.tasks.reading import expected, kind
 
 if TYPE_CHECKING:
     from shoal_serving.hosting import HostedModel
+    from shoal_serving.http.generating import GenerativeModel
     from shoal_serving.model import LoadedModel
+
+T = TypeVar("T")
 
 BODY_STALL_S = 30.0
 COMPRESS_FROM = 32 * 1024
@@ -41,7 +46,7 @@ class Request:
     watch: DisconnectWatch
     stalls: StallWatch
     size: int = 0
-    answerer: "LoadedModel | None" = None
+    answerer: "LoadedModel | GenerativeModel | None" = None
 
     @property
     def host(self) -> str:
@@ -69,6 +74,12 @@ class Request:
         self.answerer = model
         with self.watch.watching(self.receive):
             return await model.answer(query, timeout, large=self.size > LARGE_BODY)
+
+    async def aside(self, read: Callable[..., T], *given: Any) -> T:
+        """What `read` makes of it; in a thread if the body is large, so that others need not wait."""
+        if self.size <= LARGE_BODY:
+            return read(*given)
+        return await asyncio.get_running_loop().run_in_executor(None, read, *given)
 
     async def body(self) -> bytes:
         """The whole body, unpacked.
@@ -159,12 +170,25 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """A whole response; `headers` beyond the content's type and length."""
+    """A whole response; `headers` beyond the content's type and length.
+
+    `outcome` is what statistics count: `ok`, or the name of the error.
+    """
 
     status: int
     body: bytes
     content_type: bytes = JSON
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    outcome: str = "ok"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self.body)
+
+    def when_known(self, count: "Callable[[Response], None]") -> None:
+        """Call `count` once the outcome and the size are known, which they are."""
+        count(self)
 
     @classmethod
     def json(cls, value: Any, status: int = 200) -> "Response":

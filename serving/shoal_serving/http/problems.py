@@ -12,6 +12,9 @@ from shoal_serving.http.message import Response
 # A child of Ray Serve's logger, so that the lines land in the replica's own log.
 logger = logging.getLogger("ray.serve.shoal.http")
 
+# What OpenAI's and vLLM's clients ask, beside everything below v1/.
+OPENAI_ADDRESSES = frozenset({"tokenize", "detokenize"})
+
 # A message quotes what the client sent, which may be as long as a body may be.
 MOST_CHARACTERS = 1000
 
@@ -35,6 +38,7 @@ def problem(error: BaseException, path: str) -> Response:
         error = errors.InferenceFailed("the server failed; its log says why")
     status, kind = STATUSES[type(error)]
     response = Response.json(_shape(error, kind, path), status)
+    response.outcome = type(error).__name__
     if isinstance(error, errors.MethodNotAllowed):
         response.headers.append((b"allow", ", ".join(error.allowed).encode()))
     if isinstance(error, errors.Overloaded):
@@ -44,10 +48,10 @@ def problem(error: BaseException, path: str) -> Response:
 
 def _shape(error: errors.RequestError, kind: str, path: str) -> dict[str, object]:
     message = _brief(str(error))
-    if not path.startswith("v1/"):
+    if not path.startswith("v1/") and path.rstrip("/") not in OPENAI_ADDRESSES:
         return {"error": message}
     param = None if error.param is None else _brief(error.param)
-    return {"error": {"message": message, "type": kind, "param": param, "code": None}}
+    return {"error": {"message": message, "type": kind, "param": param, "code": error.code}}
 
 
 def _brief(text: str) -> str:

@@ -5,10 +5,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from shoal.errors import AdministrationRefused, MethodNotAllowed, ModelNotFound
-from shoal_serving.http import huggingface, inference, openai, page
+from shoal_serving.http import huggingface, inference, page
 from shoal_serving.http.message import Request, Response
+from shoal_serving.http.openai import (
+    chat,
+    completions,
+    embeddings,
+    models,
+    rerank,
+    tokenization,
+)
+from shoal_serving.http.streaming import StreamedResponse
 
-Handler = Callable[[Request, str | None], Awaitable[Response]]
+Answer = Response | StreamedResponse
+Handler = Callable[[Request, str | None], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +37,15 @@ ADDRESSES: Mapping[str, Mapping[str, Route]] = {
     "v2/health/ready": {"GET": Route(inference.ready)},
     "v2/models/stats": {"GET": Route(inference.statistics)},
     "v2/repository/index": {"POST": Route(inference.index)},
-    "v1/models": {"GET": Route(openai.models)},
-    "v1/models/*": {"GET": Route(openai.model)},  # the Model's name
-    "v1/embeddings": {"POST": Route(openai.embeddings, counted=True)},
-    "v1/rerank": {"POST": Route(openai.rerank, counted=True)},
-    "rerank": {"POST": Route(openai.rerank, counted=True)},
+    "v1/models": {"GET": Route(models.models)},
+    "v1/models/*": {"GET": Route(models.model)},  # the Model's name, or an adapter's
+    "v1/chat/completions": {"POST": Route(chat.chat, counted=True)},
+    "v1/completions": {"POST": Route(completions.completions, counted=True)},
+    "v1/embeddings": {"POST": Route(embeddings.embeddings, counted=True)},
+    "v1/rerank": {"POST": Route(rerank.rerank, counted=True)},
+    "rerank": {"POST": Route(rerank.rerank, counted=True)},
+    "tokenize": {"POST": Route(tokenization.tokenize)},
+    "detokenize": {"POST": Route(tokenization.detokenize)},
 }
 
 # Behind v2/models/<name>[/versions/<revision>]
@@ -69,7 +83,7 @@ def find_route(method: str, path: str, name: str) -> Route:
         )
     if address.startswith("v2/models/") and address not in ADDRESSES:
         return _model_route(method, address, name)
-    if address == f"v1/models/{name}":
+    if address.startswith("v1/models/"):
         address = "v1/models/*"
     return _pick(ADDRESSES.get(address), method, address)
 

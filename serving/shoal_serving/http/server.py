@@ -1,8 +1,10 @@
-"""The one thing that uvicorn, Ray Serve's server in a replica, must do otherwise.
+"""The two things that uvicorn, Ray Serve's server in a replica, must do otherwise.
 
 It writes the head of a response in one system call and the body in another. A replica that is
 killed between the two leaves its client half an answer, which HAProxy cannot ask again for; and
-two packets cost more than one. uvicorn has no switch for this, and Ray passes none on.
+two packets cost more than one. And a response that was given up, because its client takes nothing
+any more, keeps its connection until the client takes what was written before, which may be never.
+uvicorn has no switch for either, and Ray passes none on.
 """
 
 from typing import Any
@@ -14,7 +16,8 @@ _Cycle: Any = httptools_impl.RequestResponseCycle
 
 def write_heads_with_bodies() -> None:
     """From here on every response of this process leaves with the head and the first of its body
-    in one write. A head waits for that part, which a stream should send at once.
+    in one write. A head waits for that part, which a stream should send at once. A response that
+    ends before it is complete is cut off.
     """
     httptools_impl.RequestResponseCycle = _OneWriteCycle  # type: ignore[misc]
 
@@ -24,6 +27,11 @@ class _OneWriteCycle(_Cycle):  # type: ignore[misc]
 
     transport: Any
     _head: dict[str, Any] | None = None
+
+    async def run_asgi(self, app: Any) -> None:
+        await super().run_asgi(app)
+        if self.response_started and not self.response_complete:
+            self.transport.abort()
 
     async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start" and not self.response_started:

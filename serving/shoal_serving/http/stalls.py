@@ -1,17 +1,23 @@
-"""Ends waits for clients that send nothing more.
+"""Ends waits for clients that send nothing more, or take nothing more.
 
 One timer for all of them, because a timer for each request costs more than reading a small body.
 """
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
-from shoal_serving.http.asgi import Message, Receive
+from shoal_serving.http.asgi import Message, Receive, Send
+
+T = TypeVar("T")
 
 
 class StallWatch:
-    """Receives messages, and waits at most about `seconds` for each. Lives on one event loop."""
+    """Receives and sends messages, and waits at most about `seconds` for each.
+
+    Lives on one event loop.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -24,13 +30,24 @@ class StallWatch:
         Raises:
             TimeoutError: nothing came.
         """
+        return await self._in_time(receive())
+
+    async def send(self, send: Send, message: Message) -> None:
+        """Send a message, which waits while the client has not taken what was sent before.
+
+        Raises:
+            TimeoutError: it took nothing.
+        """
+        await self._in_time(send(message))
+
+    async def _in_time(self, awaited: Awaitable[T]) -> T:
         task = asyncio.current_task()
         assert task is not None
         self._waiting[task] = time.monotonic()
         if self._timer is None:
             self._arm()
         try:
-            return await receive()
+            return await awaited
         except asyncio.CancelledError:
             if task in self._waiting:
                 raise
