@@ -44,7 +44,8 @@ def test_what_can_be_got_can_be_asked_for_its_head(path, method):
 
 def test_only_inferences_are_counted():
     counted = {path for path, method in EVERY if ADDRESSES[path][method].counted}
-    assert counted == {"", "v1/embeddings", "v1/rerank", "rerank"}
+    openai = {f"v1/{path}" for path in ("chat/completions", "completions", "embeddings", "rerank")}
+    assert counted == {"", "rerank", *openai}
     assert [action for action, routes in MODEL_ADDRESSES.items() if "POST" in routes] == ["infer"]
     assert MODEL_ADDRESSES["infer"]["POST"].counted
 
