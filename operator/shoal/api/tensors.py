@@ -25,8 +25,9 @@ class Datatype(StrEnum):
 
 
 class TensorSpec(Wire):
-    """One input or output of a model. A dimension of -1 is any size."""
+    """One input or output of a model. A dimension of -1 is any size; an optional input may lack."""
 
     name: str
     datatype: Datatype
     shape: tuple[int, ...]
+    optional: bool = False

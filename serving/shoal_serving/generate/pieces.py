@@ -24,7 +24,7 @@ _ALL = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """`kept` and `skipped` have a piece for each token id: special tokens are "" in `skipped`.
+    """`kept` and `skipped` have a piece for each token id: those of `special` are "" in `skipped`.
 
     A piece is bytes where it is no UTF-8 by itself. A text's first piece loses up to `spaces`
     leading spaces, which the tokenizer had put there.
@@ -33,6 +33,7 @@ class Pieces:
     kept: list[Piece]
     skipped: list[Piece]
     spaces: int
+    special: frozenset[int]
 
 
 def pieces_of(tokenizer: Tokenizer, size: int) -> Pieces:
@@ -47,10 +48,11 @@ def pieces_of(tokenizer: Tokenizer, size: int) -> Pieces:
     for token, index in tokens.items():
         kept[index] = rule.piece(token)
     skipped = kept.copy()
-    for index, added in tokenizer.get_added_tokens_decoder().items():
-        if added.special:
-            skipped[index] = ""
-    return Pieces(kept, skipped, rule.spaces)
+    added = tokenizer.get_added_tokens_decoder()
+    special = frozenset(index for index, token in added.items() if token.special)
+    for index in special:
+        skipped[index] = ""
+    return Pieces(kept, skipped, rule.spaces, special)
 
 
 @dataclass(slots=True)

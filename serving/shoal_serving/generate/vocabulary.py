@@ -16,6 +16,7 @@ class Vocabulary:
     """Text to tokens and back. Several threads may use it.
 
     `size` is how many logits there are: ids beyond the tokenizer's own are padding, and no text.
+    `end_tokens` end a text; `special_tokens` are all that the tokenizer calls special.
     """
 
     def __init__(self, tokenizer: Tokenizer, size: int, end_tokens: frozenset[int]) -> None:
@@ -23,6 +24,7 @@ class Vocabulary:
         self.end_tokens = end_tokens
         self._tokenizer = tokenizer
         self._pieces = pieces_of(tokenizer, size)
+        self.special_tokens = self._pieces.special
         self._fits = tokenizer.get_vocab_size() <= size
 
     @property

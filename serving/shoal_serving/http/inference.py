@@ -181,6 +181,7 @@ def _configured(spec: TensorSpec, batched: bool) -> dict[str, Any]:
         "name": spec.name,
         "data_type": datatype,
         "dims": list(spec.shape[1:] if batched else spec.shape),
+        **({"optional": True} if spec.optional else {}),
     }
 
 

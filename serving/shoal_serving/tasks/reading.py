@@ -77,14 +77,15 @@ def fields_of(
     return value
 
 
-def tensors_named(inputs: Tensors, names: Sequence[str]) -> None:
-    """Refuse a request that lacks one of these inputs, or has another."""
+def tensors_named(inputs: Tensors, names: Sequence[str], optional: Sequence[str] = ()) -> None:
+    """Refuse a request that lacks one of these inputs, or has one that is not named."""
+    listed = ", ".join([*names, *optional])
     for name in names:
         if name not in inputs:
-            raise InvalidRequest(f"input '{name}' is missing; expected {', '.join(names)}", name)
+            raise InvalidRequest(f"input '{name}' is missing; expected {listed}", name)
     for name in inputs:
-        if name not in names:
-            raise InvalidRequest(f"unknown input '{name}'; expected {', '.join(names)}", name)
+        if name not in names and name not in optional:
+            raise InvalidRequest(f"unknown input '{name}'; expected {listed}", name)
 
 
 def texts_in(inputs: Tensors, name: str) -> list[str]:
@@ -131,15 +132,42 @@ class Parameters:
             raise expected(name, "true or false", kind(value))
         return value
 
-    def integer(self, name: str, least: int) -> int | None:
+    def integer(self, name: str, least: int, most: int | None = None) -> int | None:
         value = self._given.get(name)
         if value is None:
             return None
+        wanted = f"a whole number of at least {least}" + (f", at most {most}" if most is not None else "")
         if not isinstance(value, int) or isinstance(value, bool):
-            raise expected(name, f"a whole number of at least {least}", kind(value))
-        if value < least:
-            raise expected(name, f"a whole number of at least {least}", str(value))
+            raise expected(name, wanted, kind(value))
+        if value < least or (most is not None and value > most):
+            raise expected(name, wanted, str(value))
         return value
+
+    def number(self, name: str, least: float, most: float, above: bool = False) -> float | None:
+        """From `least` (or, with `above`, from anything above it) to `most`."""
+        value = self._given.get(name)
+        if value is None:
+            return None
+        wanted = f"a number {'above' if above else 'from'} {least:g} to {most:g}"
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise expected(name, wanted, kind(value))
+        if not least <= value <= most or (above and value == least):
+            raise expected(name, wanted, str(value))
+        return float(value)
+
+    def texts(self, name: str, most: int) -> tuple[str, ...]:
+        """A text or an array of texts, at most so many; none of them is empty."""
+        value = self._given.get(name)
+        texts = [] if value is None or value == [] else texts_of(value, name)
+        if len(texts) > most:
+            raise expected(name, f"at most {most} texts", str(len(texts)))
+        if "" in texts:
+            raise expected(name, "texts that are not empty", "an empty one")
+        return tuple(texts)
+
+    def value(self, name: str) -> Any:
+        """As it came."""
+        return self._given.get(name)
 
     def choice(self, name: str, choices: Collection[str]) -> str | None:
         value = self._given.get(name)

@@ -69,10 +69,11 @@ class ToolParser:
         return self._hold(text, _OPEN)
 
     def _hold(self, text: str, mark: str) -> str:
-        """All is content but an end that may become a mark."""
-        keep = next((n for n in range(len(mark) - 1, 0, -1) if text.endswith(mark[:n])), 0)
-        self._say(text[: len(text) - keep])
-        self._rest = text[len(text) - keep :]
+        """All is content but an end that may become a mark, of which only the first is a "<"."""
+        at = text.rfind(mark[0])
+        keep = at if at >= 0 and mark.startswith(text[at:]) else len(text)
+        self._say(text[:keep])
+        self._rest = text[keep:]
         return ""
 
     def _enter(self, mark: str, rest: str) -> str:

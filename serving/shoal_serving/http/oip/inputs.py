@@ -40,8 +40,9 @@ def read_inputs(items: list[Any], binary: memoryview, specs: Sequence[TensorSpec
         else:
             tensors[spec.name] = _read_binary(spec, shape, binary, size)
             binary = binary[size:]
-    if len(tensors) < len(known):
-        raise _missing(known, tensors)
+    missing = [spec for spec in specs if spec.name not in tensors and not spec.optional]
+    if missing:
+        raise _missing(missing[0])
     if binary:
         raise InvalidRequest(
             f"the body: {len(binary)} bytes are left over after the last input's data", "inputs"
@@ -63,8 +64,7 @@ def _spec(item: Any, known: Mapping[str, TensorSpec]) -> TensorSpec:
     return spec
 
 
-def _missing(known: Mapping[str, TensorSpec], tensors: Tensors) -> InvalidRequest:
-    spec = next(spec for name, spec in known.items() if name not in tensors)
+def _missing(spec: TensorSpec) -> InvalidRequest:
     return invalid_input(spec, f"missing, expected {spec.datatype} {shown_shape(spec.shape)}")
 
 

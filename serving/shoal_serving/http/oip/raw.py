@@ -22,13 +22,14 @@ def decode_raw(body: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
         InvalidRequest: the model has several inputs, its shape cannot be deduced, or the bytes are
             not a whole number of rows.
     """
-    if len(inputs) != 1:
+    needed = [spec for spec in inputs if not spec.optional]
+    if len(needed) != 1:
         raise InvalidRequest(
             "a raw binary request (Inference-Header-Content-Length: 0) is for models of one input, "
-            f"and this one has {len(inputs)}",
+            f"and this one has {len(needed)}",
             "inputs",
         )
-    spec = inputs[0]
+    spec = needed[0]
     tensor = _text(spec, body) if spec.datatype == Datatype.BYTES else _numbers(spec, body)
     return InferRequest({spec.name: tensor}, None, None, {}, binary_default=True)
 
