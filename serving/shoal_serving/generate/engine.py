@@ -55,6 +55,14 @@ class Engine:
         self._thread = threading.Thread(target=self._work, name=f"generate-{name}", daemon=True)
         self._thread.start()
 
+    @property
+    def kv_usage(self) -> float:
+        """The part of the KV cache that holds tokens, 0 to 1."""
+        cache = self.runner.cache
+        return sum(job.computed for job in list(self._scheduler.running)) / (
+            cache.rows * cache.capacity
+        )
+
     def submit(self, job: Job) -> None:
         """Generate `job` when its turn comes."""
         self._tell(lambda: self._scheduler.add(job))
@@ -294,7 +302,7 @@ class Engine:
 
     def _finish(self, job: Job, finish: Finish) -> None:
         finished = self.statistics.of(job.generation.adapter).finished
-        finished[finish] = finished.get(finish, 0) + 1
+        finished[finish.value] = finished.get(finish.value, 0) + 1
         job.ended = True
         self._ended.append(job)
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -89,13 +89,22 @@ class ServedAdapters:
         added: dict[str, Served] = {}
         try:
             for adapter, digest in adapters:
-                added[adapter.name] = self._load(adapter, digest)
+                known = self._called_back(adapter.name, digest)
+                added[adapter.name] = known or self._load(adapter, digest)
         except BaseException:
-            for served in added.values():
-                self._unload(served)
+            self._retire(added.values())
             raise
-        for served in self._switch({n: s for n, s in self.served.items() if n in stay} | added):
-            self._unload(served)
+        before = self.served
+        self.served = {n: s for n, s in before.items() if n in stay} | added
+        self._retire(s for s in before.values() if self.served.get(s.name) is not s)
+
+    def _called_back(self, name: str, digest: str) -> Served | None:
+        """One that is leaving, and is wanted again before it is gone."""
+        with self._lock:
+            for served in self._leaving.values():
+                if (served.name, served.digest) == (name, digest):
+                    return self._leaving.pop(served.id)
+        return None
 
     def _load(self, adapter: Adapter, digest: str) -> Served:
         served = Served(adapter.name, 0, digest)
@@ -103,13 +112,14 @@ class ServedAdapters:
         number: int = self._between(partial(self._stacks.load, named)).result()
         return replace(served, id=number)
 
-    def _switch(self, served: Mapping[str, Served]) -> list[Served]:
-        """Serve exactly these; of the others, those that nobody has."""
-        with self._lock:
-            gone = [s for n, s in self.served.items() if served.get(n) is not s]
-            self.served = served
-            self._leaving.update({s.id: s for s in gone if self._users[s.id]})
-            return [s for s in gone if not self._users[s.id]]
+    def _retire(self, adapters: Iterable[Served]) -> None:
+        """Unload those that nobody has, and the others once nobody has them."""
+        for served in adapters:
+            with self._lock:
+                if self._users[served.id]:
+                    self._leaving[served.id] = served
+                    continue
+            self._unload(served)
 
     def _unload(self, served: Served) -> None:
         self._between(partial(self._stacks.unload, served.stacked))

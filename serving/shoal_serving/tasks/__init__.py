@@ -18,6 +18,8 @@ from shoal_serving.tensors import Tensors
 
 Query = TypeVar("Query")
 Answer = TypeVar("Answer")
+_Query = TypeVar("_Query", covariant=True)
+_Answer = TypeVar("_Answer", contravariant=True)
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class Encoded(Generic[Query]):
     context: Any = None
 
 
-class Wire(Protocol[Query, Answer]):
+class Wire(Protocol[_Query, _Answer]):
     """How clients write queries and read answers.
 
     Every method that takes what a client sent raises `InvalidRequest`, naming the tensor or field,
@@ -56,19 +58,19 @@ class Wire(Protocol[Query, Answer]):
     def outputs(self) -> tuple[TensorSpec, ...]:
         """What an Open Inference Protocol client gets."""
 
-    def example(self) -> Query:
+    def example(self) -> _Query:
         """A query that every such model can answer: the proof that a loaded model works."""
 
-    def from_tensors(self, inputs: Tensors, parameters: Mapping[str, Any]) -> Query:
+    def from_tensors(self, inputs: Tensors, parameters: Mapping[str, Any]) -> _Query:
         """Read an OIP request: its input tensors and its request parameters."""
 
-    def to_tensors(self, answer: Answer) -> Tensors:
+    def to_tensors(self, answer: _Answer) -> Tensors:
         """Write an OIP answer: every output of `outputs`."""
 
-    def from_json(self, body: Mapping[str, Any]) -> Query:
+    def from_json(self, body: Mapping[str, Any]) -> _Query:
         """Read Hugging Face's shape, `{"inputs": ..., "parameters": {...}}`."""
 
-    def to_json(self, answer: Answer) -> Any:
+    def to_json(self, answer: _Answer) -> Any:
         """Write the task's answer in Hugging Face's shape."""
 
 

@@ -1,4 +1,4 @@
-"""Who gets a row, and what a step runs; the arithmetic is a list of the tokens that each row holds."""
+"""Who gets a row, and what a step runs; a runner without a model notes what each row holds."""
 
 import random
 

@@ -37,7 +37,9 @@ def ray_side(monkeypatch):
 @pytest.fixture
 async def hosted():
     """A model that serves, and loads whatever is asked for at once."""
-    model = HostedModel("ops/m", "node", lambda key, wanted, tell: loaded(config=wanted), int)
+    model = HostedModel(
+        "ops/m", "node", lambda key, wanted, tell, serving: loaded(config=wanted), int
+    )
     await model.configure(wanting(1))
     yield model
     await model.retire()

@@ -1,0 +1,38 @@
+"""tiny-chat as a replica loads it."""
+
+import pytest
+from chat_models import ADAPTERS, revision
+
+from shoal_serving.artifacts import Cache
+from shoal_serving.loading import Place, load_model
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    return Place(Cache(tmp_path_factory.mktemp("cache")), threads=1, memory=None)
+
+
+@pytest.fixture
+def load(place):
+    """Loads a revision of tiny-chat; what was loaded is closed when the test ends."""
+    models = []
+
+    def load(serving=None, **fields):
+        model = load_model("chat", revision(**fields), place, lambda *step: None, serving)
+        if model is not serving:
+            models.append(model)
+        return model
+
+    yield load
+    for model in models:
+        model.close()
+
+
+@pytest.fixture
+def chat(load):
+    return load()
+
+
+@pytest.fixture
+def adapted(load):
+    return load(adapters=ADAPTERS)
