@@ -40,16 +40,21 @@ BASE = Served("", 0, "")
 class ServedAdapters:
     """Hands out adapters, and lets them go when the last one who has it has given it back.
 
-    May be used from any thread. `between` is the engine's `between_steps`.
+    May be used from any thread. The stacks belong to whoever loads the model, and then to its
+    engine.
     """
 
-    def __init__(self, stacks: AdapterStacks, between: Between) -> None:
+    def __init__(self, stacks: AdapterStacks) -> None:
         self.served: Mapping[str, Served] = {}
-        self._stacks = stacks
-        self._between = between
+        self.stacks = stacks
+        self._between: Between = _at_once
         self._users: Counter[int] = Counter()
         self._leaving: dict[int, Served] = {}
         self._lock = threading.Lock()
+
+    def belong_to(self, between: Between) -> None:
+        """From here on a thread has the stacks; `between` is its engine's `between_steps`."""
+        self._between = between
 
     def take(self, name: str | None) -> Served:
         """The adapter of that name, to be given back; without a name, the base.
@@ -109,7 +114,7 @@ class ServedAdapters:
     def _load(self, adapter: Adapter, digest: str) -> Served:
         served = Served(adapter.name, 0, digest)
         named = replace(adapter, name=served.stacked)
-        number: int = self._between(partial(self._stacks.load, named)).result()
+        number: int = self._between(partial(self.stacks.load, named)).result()
         return replace(served, id=number)
 
     def _retire(self, adapters: Iterable[Served]) -> None:
@@ -122,4 +127,13 @@ class ServedAdapters:
             self._unload(served)
 
     def _unload(self, served: Served) -> None:
-        self._between(partial(self._stacks.unload, served.stacked))
+        self._between(partial(self.stacks.unload, served.stacked))
+
+
+def _at_once(work: Callable[[], Any]) -> "Future[Any]":
+    future: Future[Any] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:
+        future.set_exception(error)
+    return future

@@ -16,7 +16,7 @@ from shoal_serving.generate.adapters import (
     read_adapter,
 )
 from shoal_serving.generate.cache import KeyValueCache
-from shoal_serving.generate.chat import open_chat_template
+from shoal_serving.generate.chat import ChatTemplate, open_chat_template
 from shoal_serving.generate.decoder import Decoder, read_decoder
 from shoal_serving.generate.engine import Engine
 from shoal_serving.generate.model import GenerativeModel
@@ -25,11 +25,11 @@ from shoal_serving.generate.room import Room, plan_room
 from shoal_serving.generate.runner import Runner
 from shoal_serving.generate.sampling.sampler import Sampler
 from shoal_serving.generate.served import ServedAdapters
-from shoal_serving.generate.vocabulary import open_vocabulary
+from shoal_serving.generate.vocabulary import Vocabulary, open_vocabulary
 from shoal_serving.loading.conversion import converted
 from shoal_serving.loading.place import Place, mebibytes
 from shoal_serving.loading.trial import run_trial
-from shoal_serving.measure import Growth, give_back_memory, memory_growth
+from shoal_serving.measure import Growth, give_back_memory
 from shoal_serving.model import LoadedModel
 from shoal_serving.proof import read_proof
 from shoal_serving.tasks.folder import ModelFolder
@@ -70,13 +70,7 @@ def load_generative(
     if isinstance(serving, GenerativeModel) and _differs_by_adapters(serving, revision, files):
         return _with_adapters(serving, revision, files)
     graph = _find_graph(files, revision, place, progress)
-    model = _measured(name, revision, files, graph, place, progress)
-    try:
-        place.check(name, model.bytes.peak, "spec.generation.maxTokens or .maxSequences")
-    except BaseException:
-        model.close()
-        raise
-    return model
+    return _loaded(name, revision, files, graph, place, progress)
 
 
 def _fetch(revision: ModelRevision, place: Place, progress: Progress) -> _Files:
@@ -142,7 +136,7 @@ def _find_graph(
     return found
 
 
-def _measured(
+def _loaded(
     name: str,
     revision: ModelRevision,
     files: _Files,
@@ -152,16 +146,17 @@ def _measured(
 ) -> GenerativeModel:
     with place.measured() as growth:
         progress("load", 0, None)
-        model = _open(name, revision, files, graph, place)
-        try:
-            progress("warm", 0, None)
-            model.change_adapters(files.adapters, ())
-            model.prove()
-        except BaseException:
-            model.close()
-            raise
+        parts = _open(files, revision, graph, place.threads)
         give_back_memory()
-    model.bytes = _bytes(files.base.size, growth, model.room)
+    room = _room(revision, parts, growth, place)
+    model = _assembled(name, revision, files, parts, room)
+    try:
+        progress("prove", 0, None)
+        model.prove()
+    except BaseException:
+        model.close()
+        raise
+    model.bytes = _bytes(files.base.size, growth, room)
     return model
 
 
@@ -170,49 +165,51 @@ def _bytes(size: int, growth: Growth, room: Room) -> Bytes:
     return Bytes(file=size, resident=growth.resident + room.bytes, peak=growth.peak + room.bytes)
 
 
-def _open(
-    name: str,
-    revision: ModelRevision,
-    files: _Files,
-    graph: DecoderGraph,
-    place: Place,
-) -> GenerativeModel:
-    folder, generation = ModelFolder(files.base.folder), _generation(revision)
-    options = revision.backend.onnx_runtime or OnnxRuntime()
-    context = min(generation.max_tokens, folder.max_length() or generation.max_tokens)
-    with memory_growth() as growth:
-        session = open_session(graph.path, options, place.threads)
-        decoder = read_decoder(session, graph.lengths)
-        stacks = AdapterStacks(map(spec_of, session.get_inputs()))
-        run_trial(decoder, stacks, context)
-    available = None if place.memory is None else place.memory - growth.peak
-    room = plan_room(
-        decoder.layout,
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is loaded, and takes the same memory however many sequences there will be."""
+
+    folder: ModelFolder
+    decoder: Decoder
+    adapters: ServedAdapters
+    vocabulary: Vocabulary
+    template: ChatTemplate | None
+    context: int
+
+
+def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, threads: int) -> _Parts:
+    folder, most = ModelFolder(files.base.folder), _generation(revision).max_tokens
+    context = min(most, folder.max_length() or most)
+    session = open_session(graph.path, revision.backend.onnx_runtime or OnnxRuntime(), threads)
+    decoder = read_decoder(session, graph.lengths)
+    adapters = ServedAdapters(AdapterStacks(map(spec_of, session.get_inputs())))
+    adapters.change(files.adapters, ())
+    run_trial(decoder, adapters.stacks, context)
+    vocabulary = open_vocabulary(folder, decoder.vocabulary)
+    return _Parts(folder, decoder, adapters, vocabulary, open_chat_template(folder), context)
+
+
+def _room(revision: ModelRevision, parts: _Parts, growth: Growth, place: Place) -> Room:
+    generation = _generation(revision)
+    return plan_room(
+        parts.decoder.layout,
+        parts.decoder.vocabulary,
         generation.max_sequences,
-        context,
+        parts.context,
         int(generation.prefix_cache.value),
-        available,
+        None if place.memory is None else place.memory - growth.peak,
     )
-    return _assembled(name, revision, files, decoder, stacks, room)
 
 
 def _assembled(
-    name: str,
-    revision: ModelRevision,
-    files: _Files,
-    decoder: Decoder,
-    stacks: AdapterStacks,
-    room: Room,
+    name: str, revision: ModelRevision, files: _Files, parts: _Parts, room: Room
 ) -> GenerativeModel:
-    folder = ModelFolder(files.base.folder)
-    vocabulary = open_vocabulary(folder, decoder.vocabulary)
-    template = open_chat_template(folder)
-    task = TextGeneration(vocabulary)
-    proof = read_proof(folder.path, task)
-    cache = _cache(decoder, room)
+    decoder, adapters, task = parts.decoder, parts.adapters, TextGeneration(parts.vocabulary)
+    proof = read_proof(parts.folder.path, task)
+    runner = Runner(decoder, _cache(decoder, room), adapters.stacks)
     prefixes = PrefixCache(room.prefix_bytes, decoder.layout.token_bytes * BLOCK)
-    runner = Runner(decoder, cache, stacks)
     engine = Engine(name, runner, Sampler(decoder.vocabulary), prefixes)
+    adapters.belong_to(engine.between_steps)
     return GenerativeModel(
         name=name,
         revision=revision_name(files.base.digest, revision, files.digests),
@@ -221,11 +218,11 @@ def _assembled(
         task=task,
         proof=proof,
         engine=engine,
-        adapters=ServedAdapters(stacks, engine.between_steps),
-        vocabulary=vocabulary,
-        template=template,
+        adapters=adapters,
+        vocabulary=parts.vocabulary,
+        template=parts.template,
         room=room,
-        precision=_precision(folder, revision, decoder),
+        precision=_precision(parts.folder, revision),
     )
 
 
@@ -239,7 +236,7 @@ def _cache(decoder: Decoder, room: Room) -> KeyValueCache:
         ) from error
 
 
-def _precision(folder: ModelFolder, revision: ModelRevision, decoder: Decoder) -> str | None:
+def _precision(folder: ModelFolder, revision: ModelRevision) -> str | None:
     """What the weights are kept in; of a graph that was there already nobody knows."""
     if find_decoder(folder.path) is not None:
         return None

@@ -1,0 +1,42 @@
+"""How much of the prompts a step takes, from what runs were seen to cost."""
+
+from shoal_serving.generate.pace import MOST, Pace
+
+
+def learned(token=0.001, **decode):
+    pace = Pace()
+    for _ in range(50):
+        pace.prefilled(100, 100 * token)
+        for rows, seconds in decode.items():
+            pace.decoded(int(rows.removeprefix("rows")), seconds)
+    return pace
+
+
+def test_without_anybody_who_decodes_prompts_have_the_whole_step():
+    assert learned().budget(0) == MOST
+
+
+def test_a_prompt_may_take_one_and_a_half_decode_runs():
+    assert learned(rows8=0.04).budget(8) == 60
+
+
+def test_it_goes_slowly_where_costs_are_not_known():
+    assert Pace().budget(3) == 16
+    assert learned(rows8=0.04).budget(1) == 16
+
+
+def test_a_prompt_always_comes_on():
+    assert learned(token=1.0, rows1=0.01).budget(1) == 16
+
+
+def test_rows_of_like_number_cost_alike():
+    pace = learned(rows16=0.1)
+    assert pace.budget(17) == pace.budget(16)
+    assert pace.budget(32) == 16
+
+
+def test_costs_that_change_are_learned_anew():
+    pace = learned(rows8=0.04)
+    for _ in range(50):
+        pace.decoded(8, 0.08)
+    assert pace.budget(8) in (119, 120)
