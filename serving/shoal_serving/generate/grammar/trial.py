@@ -1,0 +1,131 @@
+"""Compiles grammars on trial, in a process of its own.
+
+Neither the time nor the memory that llguidance needs can be foretold from a grammar: an
+intersection of a few expressions, or a `multipleOf`, may take for ever, and what has begun in our
+own process cannot be stopped. What passes here takes about as long again when it is compiled for
+good.
+
+`python -m shoal_serving.generate.grammar.trial` reads grammars as lines of JSON strings, and
+answers each with one: what is wrong with it, or nothing.
+"""
+
+import json
+import os
+import resource
+import select
+import subprocess
+import sys
+import threading
+import time
+
+from llguidance import LLMatcher, LLTokenizer
+
+from shoal_serving.generate.grammar.limits import first_line, parser_limits
+
+LIMIT_S = 3.0
+_MOST_MEMORY = 1 << 30
+
+
+class Trial:
+    """The process, started when it is first needed and again after it had to be killed.
+
+    One grammar at a time; may be called from any thread.
+    """
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        self._limit_s = limit_s
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def fault(self, grammar: str) -> str | None:
+        """What is wrong with a grammar in llguidance's words, or None. Blocks."""
+        with self._lock:
+            process = self._running()
+            answer = self._asked(process, json.dumps(grammar).encode() + b"\n")
+            if answer is None:
+                self._stop()
+                return "it takes too much time or memory to compile; make it simpler"
+            return json.loads(answer) or None
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            self._stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._stop()
+            self._process = _start()
+        return self._process
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.communicate()
+        self._process = None
+
+    def _asked(self, process: subprocess.Popen[bytes], line: bytes) -> bytes | None:
+        """Its answer, or None if it died or is late."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        return _line(process.stdout.fileno(), time.monotonic() + self._limit_s)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """Start it and wait until it is ready: that takes no time from the first grammar's."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "shoal_serving.generate.grammar.trial"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def _line(source: int, until: float) -> bytes | None:
+    said = b""
+    while not said.endswith(b"\n"):
+        ready, _, _ = select.select([source], [], [], max(0.0, until - time.monotonic()))
+        more = os.read(source, 65536) if ready else b""
+        if not more:
+            return None
+        said += more
+    return said
+
+
+def main() -> int:
+    """The process."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    # A vocabulary of bytes: what an expression costs hardly depends on the tokens.
+    tokenizer = LLTokenizer("byte")
+    _say("")
+    for line in sys.stdin:
+        _limit_time()
+        grammar = json.loads(line)
+        matcher = LLMatcher(tokenizer, grammar, log_level=0, limits=parser_limits())
+        _say(first_line(matcher.get_error()) if matcher.is_error() else "")
+    return 0
+
+
+def _say(answer: str) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def _limit_time() -> None:
+    """The kernel ends us if whoever would kill us is gone."""
+    spent = time.process_time()
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(spent + LIMIT_S) + 2, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
