@@ -16,7 +16,7 @@ from shoal_serving.tensors import DTYPES, Array, Tensors
 
 _OWNERS = "lora.adapters"
 _INPUT = re.compile(r"lora\.(\d+)\.(\w+)\.([ab])")
-_NOBODY = -1
+_NOBODY = np.iinfo(np.int64).min  # and not -1, which a caller may pad its ids with
 _OTHER_BASE = "Use an adapter that was trained on this base."
 _Rows = np.ndarray[tuple[int], np.dtype[np.intp]]
 
