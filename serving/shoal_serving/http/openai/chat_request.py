@@ -43,7 +43,7 @@ class ChatRequest:
     begun: str
 
     def generations(self) -> list[Generation]:
-        """One for each choice."""
+        """One for each choice. What marks a tool's call may be special tokens, so all are kept."""
         common = self.common
         return [
             Generation(
@@ -53,7 +53,7 @@ class ChatRequest:
                 grammar=self.tools.grammar or common.grammar,
                 adapter=self.asked.adapter,
                 priority=common.priority,
-                skip_special_tokens=common.skip_special_tokens,
+                skip_special_tokens=common.skip_special_tokens and self.tools.form is None,
             )
             for i in range(common.choices)
         ]
