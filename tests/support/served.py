@@ -38,7 +38,7 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(app: Any) -> AsyncIterator[Served]:
-    """Serves on this loop until the block ends; its sockets take little before they make it wait."""
+    """Serves on this loop until the block ends; its sockets hold little that is not taken."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
     listening.bind(("127.0.0.1", 0))

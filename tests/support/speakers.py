@@ -14,9 +14,10 @@ from shoal_serving.generate.request import Delta, Finish, Generation, Sampling, 
 from shoal_serving.generate.stream import Stream
 from shoal_serving.generate.vocabulary import Vocabulary
 from shoal_serving.stats import Statistics
+from shoal_serving.tasks.text_generation import TextGeneration
 
 TEMPLATE = (
-    "{% if tools %}Tools: {{ tools | tojson }}, to be called as <tool_call>...</tool_call>\n{% endif %}"
+    "{% if tools %}Tools: {{ tools | tojson }}, called as <tool_call>...</tool_call>\n{% endif %}"
     "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}"
     "{% for call in message.tool_calls or [] %}"
     "[{{ call.function.name }} {{ call.function.arguments.items() | list }}]{% endfor %}<|end|>"
@@ -37,7 +38,7 @@ def byte_vocabulary() -> Vocabulary:
 
 
 @dataclass
-class TextGeneration:
+class TaskName:
     """What a configuration says of a model that generates."""
 
     value: str = "text-generation"
@@ -57,14 +58,16 @@ class Speaker:
     refuses: RequestError | None = None
     adapters: Mapping[str, object] = field(default_factory=dict)
     template: ChatTemplate | None = field(default_factory=lambda: chat_template())
-    defaults: Sampling = Sampling()
+    defaults: Sampling = field(default_factory=Sampling)
     most: int = 65536
     name: str = "m"
     revision: str = "r1"
 
     def __post_init__(self) -> None:
         self.vocabulary = byte_vocabulary()
-        self.config = revision().model_copy(update={"task": TextGeneration()})
+        self.task = TextGeneration(self.vocabulary)
+        self.inputs, self.outputs = self.task.inputs, self.task.outputs
+        self.config = revision().model_copy(update={"task": TaskName()})
         self.statistics = Statistics()
         self.loaded = 1_700_000_000.5
         self.context = 1000

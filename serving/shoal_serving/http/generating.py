@@ -17,6 +17,7 @@ from shoal_serving.http.message import Request
 from shoal_serving.http.streaming import StreamedResponse
 from shoal_serving.model import LoadedModel
 from shoal_serving.stats import Statistics
+from shoal_serving.tasks.text_generation import TextGeneration
 
 TASK = "text-generation"
 
@@ -37,7 +38,14 @@ class GenerativeModel(Protocol):
     def adapters(self) -> Mapping[str, object]: ...
     @property
     def context(self) -> int: ...
+    @property
+    def task(self) -> TextGeneration: ...
     async def start(self, generation: Generation) -> Stream: ...
+
+
+def generates(model: LoadedModel) -> bool:
+    """Whether it is a model that generates text."""
+    return model.config.task.value == TASK
 
 
 def generative(model: LoadedModel) -> GenerativeModel:
@@ -46,8 +54,8 @@ def generative(model: LoadedModel) -> GenerativeModel:
     Raises:
         InvalidRequest: it does something else.
     """
-    task = model.config.task.value
-    if task != TASK:
+    if not generates(model):
+        task = model.config.task.value
         raise InvalidRequest(f"{model.name} does {task}; this call needs a {TASK} model", "model")
     return cast("GenerativeModel", model)
 

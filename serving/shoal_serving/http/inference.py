@@ -11,7 +11,8 @@ from shoal import __version__
 from shoal.api.ledger import ReplicaState
 from shoal.api.tensors import Datatype, TensorSpec
 from shoal.errors import InvalidRequest, ModelNotFound
-from shoal_serving.http import oip
+from shoal_serving.http import oip, texts
+from shoal_serving.http.generating import generates
 from shoal_serving.http.message import BINARY, JSON, Request, Response
 from shoal_serving.http.oip.wording import shown
 from shoal_serving.model import LoadedModel
@@ -45,7 +46,11 @@ _CONFIG_DATATYPES = {Datatype.BYTES: "TYPE_STRING"}
 
 
 async def server_metadata(request: Request, revision: str | None) -> Response:
-    return Response.json({"name": "shoal", "version": __version__, "extensions": EXTENSIONS})
+    serving = request.model.serving
+    more = ["generate"] if serving is not None and generates(serving) else []
+    return Response.json(
+        {"name": "shoal", "version": __version__, "extensions": [*EXTENSIONS, *more]}
+    )
 
 
 async def live(request: Request, revision: str | None) -> Response:
@@ -54,12 +59,12 @@ async def live(request: Request, revision: str | None) -> Response:
 
 async def ready(request: Request, revision: str | None) -> Response:
     """200 when an inference would be answered. A revision that is not loaded is a 404."""
-    _loaded(request, revision)
+    loaded(request, revision)
     return Response(200, b"")
 
 
 async def model_metadata(request: Request, revision: str | None) -> Response:
-    model = _loaded(request, revision)
+    model = loaded(request, revision)
     return Response.json(
         {
             "name": model.name,
@@ -79,13 +84,15 @@ async def model_metadata(request: Request, revision: str | None) -> Response:
 async def infer(request: Request, revision: str | None) -> Response:
     """Tensors in, tensors out."""
     body = await request.body()
-    model = _loaded(request, revision)
+    model = loaded(request, revision)
     asked = oip.decode(body, _header_length(request), model.inputs)
     oip.check_outputs(asked, model.outputs)
     timeout = _timeout(asked.parameters.get("timeout"))
     parameters = {n: v for n, v in asked.parameters.items() if n not in _PROTOCOL_PARAMETERS}
     query = model.task.from_tensors(asked.inputs, parameters)
-    answer = await request.answer(model, query, timeout)
+    if generates(model) and query.stream:
+        raise InvalidRequest("stream: an inference has one answer; ask generate_stream", "stream")
+    answer = await texts.answer(request, model, query, timeout)
     outputs = model.task.to_tensors(answer)
     parts, length = oip.encode(model.name, model.revision, outputs, asked)
     if length is None:
@@ -95,7 +102,7 @@ async def infer(request: Request, revision: str | None) -> Response:
 
 async def config(request: Request, revision: str | None) -> Response:
     """Triton's model configuration, as far as there is something true to say."""
-    model = _loaded(request, revision)
+    model = loaded(request, revision)
     batches = model.max_batch_size if model.batches else 0
     return Response.json(
         {
@@ -111,7 +118,7 @@ async def config(request: Request, revision: str | None) -> Response:
 
 
 async def statistics(request: Request, revision: str | None) -> Response:
-    model = _loaded(request, revision)
+    model = loaded(request, revision)
     return Response.json({"model_stats": [_statistics(model)]})
 
 
@@ -136,7 +143,13 @@ _INDEX_STATES = {
 }
 
 
-def _loaded(request: Request, revision: str | None) -> LoadedModel:
+def loaded(request: Request, revision: str | None) -> LoadedModel:
+    """The model, if it has the revision that the address names.
+
+    Raises:
+        Overloaded: nothing is loaded yet.
+        ModelNotFound: another revision is.
+    """
     model = request.serving
     if revision is not None and revision != model.revision:
         raise ModelNotFound(

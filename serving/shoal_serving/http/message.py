@@ -76,7 +76,7 @@ class Request:
             return await model.answer(query, timeout, large=self.size > LARGE_BODY)
 
     async def aside(self, read: Callable[..., T], *given: Any) -> T:
-        """What `read` makes of it; in a thread if the body is large, so that others need not wait."""
+        """What `read` makes of it, in a thread if the body is large: others need not wait."""
         if self.size <= LARGE_BODY:
             return read(*given)
         return await asyncio.get_running_loop().run_in_executor(None, read, *given)

@@ -4,6 +4,7 @@ import json
 import shlex
 from typing import Any
 
+from shoal.api.tensors import TensorSpec
 from shoal_serving.http.message import Request, Response
 from shoal_serving.model import LoadedModel
 
@@ -16,12 +17,16 @@ async def describe(request: Request, revision: str | None) -> Response:
         "name": model.name,
         "task": model.config.task.value,
         "revision": model.revision,
-        "inputs": [spec.model_dump(mode="json") for spec in model.inputs],
-        "outputs": [spec.model_dump(mode="json") for spec in model.outputs],
+        "inputs": [_described(spec) for spec in model.inputs],
+        "outputs": [_described(spec) for spec in model.outputs],
         "links": _links(base, model),
         "curl": curl(base, model),
     }
     return Response.json(page)
+
+
+def _described(spec: TensorSpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json", exclude_defaults=True)
 
 
 def curl(base: str, model: LoadedModel) -> str:

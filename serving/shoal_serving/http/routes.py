@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from shoal.errors import AdministrationRefused, MethodNotAllowed, ModelNotFound
-from shoal_serving.http import huggingface, inference, page
+from shoal_serving.http import generate, huggingface, inference, page
 from shoal_serving.http.message import Request, Response
 from shoal_serving.http.openai import (
     chat,
@@ -53,6 +53,8 @@ MODEL_ADDRESSES: Mapping[str, Mapping[str, Route]] = {
     "": {"GET": Route(inference.model_metadata)},
     "ready": {"GET": Route(inference.ready)},
     "infer": {"POST": Route(inference.infer, counted=True)},
+    "generate": {"POST": Route(generate.generate, counted=True)},
+    "generate_stream": {"POST": Route(generate.generate_stream, counted=True)},
     "config": {"GET": Route(inference.config)},
     "stats": {"GET": Route(inference.statistics)},
 }

@@ -60,7 +60,7 @@ def read_sampling(given: Mapping[str, Any], vocabulary: int) -> Generation:
         prompt=(),
         sampling=_sampling(parameters, vocabulary),
         stopping=_stopping(parameters, vocabulary),
-        grammar=_grammar(parameters.value("structured_outputs")),
+        grammar=structured_outputs(parameters.value("structured_outputs")),
         adapter=parameters.text("lora_name"),
         skip_special_tokens=parameters.flag("skip_special_tokens") is not False,
     )
@@ -77,7 +77,7 @@ def _sampling(parameters: Parameters, vocabulary: int) -> Sampling:
         repetition_penalty=parameters.number("repetition_penalty", 0, _LARGEST, above=True) or 1.0,
         presence_penalty=parameters.number("presence_penalty", -2, 2) or 0.0,
         frequency_penalty=parameters.number("frequency_penalty", -2, 2) or 0.0,
-        logit_bias=_bias(parameters.value("logit_bias"), vocabulary),
+        logit_bias=logit_biases(parameters.value("logit_bias"), vocabulary),
         seed=parameters.integer("seed", 0, LARGEST_SEED),
     )
 
@@ -88,13 +88,14 @@ def _stopping(parameters: Parameters, vocabulary: int) -> Stopping:
         max_tokens=most,
         min_tokens=parameters.integer("min_tokens", 0, most) or 0,
         strings=parameters.texts("stop", MOST_STOPS),
-        tokens=_tokens(parameters.value("stop_token_ids"), vocabulary),
+        tokens=stop_tokens(parameters.value("stop_token_ids"), vocabulary),
         ignore_eos=bool(parameters.flag("ignore_eos")),
         include=bool(parameters.flag("include_stop_str_in_output")),
     )
 
 
-def _tokens(value: Any, vocabulary: int) -> frozenset[int]:
+def stop_tokens(value: Any, vocabulary: int) -> frozenset[int]:
+    """`stop_token_ids`: token ids below `vocabulary`."""
     tokens = [] if value is None or value == [] else items_of(value, "stop_token_ids")
     for token in tokens:
         if type(token) is not int or not 0 <= token < vocabulary:
@@ -102,8 +103,11 @@ def _tokens(value: Any, vocabulary: int) -> frozenset[int]:
     return frozenset(tokens)
 
 
-def _bias(value: Any, vocabulary: int) -> dict[int, float]:
-    """Token ids are the keys of a JSON object, and so strings."""
+def logit_biases(value: Any, vocabulary: int) -> dict[int, float]:
+    """`logit_bias`: a number from -100 to 100 for token ids below `vocabulary`.
+
+    Token ids are the keys of a JSON object, and so strings.
+    """
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -122,7 +126,7 @@ def _token(key: str, vocabulary: int) -> int:
     return int(key)
 
 
-def _grammar(value: Any) -> Grammar | None:
+def structured_outputs(value: Any) -> Grammar | None:
     """`StructuredOutputsParams` of vLLM, as an object or as its JSON in a string."""
     if value is None:
         return None
@@ -132,11 +136,15 @@ def _grammar(value: Any) -> Grammar | None:
     if len(given) != 1:
         raise expected("structured_outputs", f"one of {', '.join(_GRAMMARS)}", f"{len(given)}")
     [(name, content)] = given.items()
-    return Grammar(_GRAMMARS[name], _content(name, content))
+    return output_grammar(name, content, f"structured_outputs.{name}")
 
 
-def _content(name: str, content: Any) -> Any:
-    field = f"structured_outputs.{name}"
+def output_grammar(name: str, content: Any, field: str) -> Grammar:
+    """One kind of structured output, by vLLM's name; `field` is where it was said."""
+    return Grammar(_GRAMMARS[name], _content(name, content, field))
+
+
+def _content(name: str, content: Any, field: str) -> Any:
     match name:
         case "json":
             return json_object(content, field) if isinstance(content, str) else content

@@ -297,7 +297,7 @@ async def test_defaults_that_clients_send_are_taken(app):
         ({"repetition_penalty": 0}, "repetition_penalty"),
         ({"logit_bias": {"999": 1}}, "logit_bias"),
         ({"logit_bias": {"a": 1}}, "logit_bias"),
-        ({"logit_bias": {"1": 101}}, "logit_bias"),
+        ({"logit_bias": {"1": 101}}, "logit_bias.1"),
         ({"logit_bias": [1]}, "logit_bias"),
         ({"seed": 0.5}, "seed"),
         ({"n": 0}, "n"),

@@ -94,6 +94,12 @@ async def test_the_model_is_told_its_tools(app, model):
     assert model.asked[0].grammar is None
 
 
+async def test_marks_of_calls_are_kept_where_they_are_special_tokens(app, model):
+    await chat(app)
+    await chat(app, tool_choice="none")
+    assert [generation.skip_special_tokens for generation in model.asked] == [False, True]
+
+
 async def test_with_no_choice_the_model_is_told_none_and_nothing_is_read_as_a_call(app, model):
     answer = await chat(app, tool_choice="none")
     assert "look" not in model.vocabulary.decode(model.asked[0].prompt)
@@ -103,7 +109,6 @@ async def test_with_no_choice_the_model_is_told_none_and_nothing_is_read_as_a_ca
 
 
 async def test_a_required_call_is_forced(app, model):
-    model.says = (*CALL[1:], *END)
     model.says = ("<tool_call>\n" + CALL[1].removeprefix("call>\n"), *CALL[2:], *END)
     [choice] = (await chat(app, tool_choice="required")).json["choices"]
     assert model.asked[0].grammar.kind is GrammarKind.LARK

@@ -46,8 +46,9 @@ def test_only_inferences_are_counted():
     counted = {path for path, method in EVERY if ADDRESSES[path][method].counted}
     openai = {f"v1/{path}" for path in ("chat/completions", "completions", "embeddings", "rerank")}
     assert counted == {"", "rerank", *openai}
-    assert [action for action, routes in MODEL_ADDRESSES.items() if "POST" in routes] == ["infer"]
-    assert MODEL_ADDRESSES["infer"]["POST"].counted
+    inferences = {action for action, routes in MODEL_ADDRESSES.items() if "POST" in routes}
+    assert inferences == {"infer", "generate", "generate_stream"}
+    assert all(MODEL_ADDRESSES[action]["POST"].counted for action in inferences)
 
 
 @pytest.mark.parametrize("path", ["v2/models", "v2x", "v1", "V2", "v2//", "v2/models/m/versions"])

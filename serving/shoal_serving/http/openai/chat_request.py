@@ -43,7 +43,7 @@ class ChatRequest:
     begun: str
 
     def generations(self) -> list[Generation]:
-        """One for each choice."""
+        """One for each choice. What marks a tool's call may be special tokens, so all are kept."""
         common = self.common
         return [
             Generation(
@@ -53,7 +53,7 @@ class ChatRequest:
                 grammar=self.tools.grammar or common.grammar,
                 adapter=self.asked.adapter,
                 priority=common.priority,
-                skip_special_tokens=common.skip_special_tokens,
+                skip_special_tokens=common.skip_special_tokens and self.tools.form is None,
             )
             for i in range(common.choices)
         ]
@@ -71,7 +71,7 @@ def chat_request(asked: Asked, body: Mapping[str, Any]) -> ChatRequest:
     tools = tool_choice(fields, template)
     if tools.form is not None and common.grammar is not None:
         raise _either(fields)
-    messages = messages_of(fields.any("messages"))
+    messages = messages_of(fields.value("messages"))
     prompt = prompt_of(fields, model.vocabulary, template, messages, tools.offered)
     return ChatRequest(
         asked=asked,
@@ -119,15 +119,15 @@ def prompt_of(
 
 def _most_tokens(fields: Fields) -> int | None:
     """The newer name and the older one of the same."""
-    newer = fields.within("max_completion_tokens", 1, MOST_TOKENS)
-    older = fields.within("max_tokens", 1, MOST_TOKENS)
+    newer = fields.integer("max_completion_tokens", 1, MOST_TOKENS)
+    older = fields.integer("max_tokens", 1, MOST_TOKENS)
     if newer is not None and older is not None and newer != older:
         raise expected("max_tokens", f"the same as max_completion_tokens, {newer}", str(older))
     return newer if older is None else older
 
 
 def _alternatives(fields: Fields) -> int | None:
-    logprobs, top = fields.flag("logprobs"), fields.within("top_logprobs", 0, MOST_ALTERNATIVES)
+    logprobs, top = fields.flag("logprobs"), fields.integer("top_logprobs", 0, MOST_ALTERNATIVES)
     if top is not None and not logprobs:
         raise InvalidRequest("top_logprobs: only with logprobs true", "top_logprobs")
     return (top or 0) if logprobs else None

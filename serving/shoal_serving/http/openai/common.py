@@ -69,7 +69,7 @@ def common_of(
     defaults: Sampling = getattr(model, "defaults", Sampling())
     skip = fields.flag("skip_special_tokens")
     return Common(
-        choices=fields.within("n", 1, MOST_CHOICES) or 1,
+        choices=fields.integer("n", 1, MOST_CHOICES) or 1,
         stream=stream,
         usage=usage,
         continuous=continuous,
@@ -77,7 +77,7 @@ def common_of(
         sampling=sampling_of(fields, defaults, vocabulary, alternatives),
         stopping=stopping_of(fields, most_tokens, vocabulary),
         grammar=grammar_of(fields),
-        priority=fields.within("priority", -(2**31), 2**31 - 1) or 0,
+        priority=fields.integer("priority", -(2**31), 2**31 - 1) or 0,
         skip_special_tokens=skip is not False,
     )
 

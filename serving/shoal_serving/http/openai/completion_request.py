@@ -66,15 +66,15 @@ def completion_request(asked: Asked, body: Mapping[str, Any]) -> CompletionReque
         InvalidRequest: a field is not as it should be.
     """
     fields = Fields(body, _FIELDS)
-    most = fields.within("max_tokens", 0, MOST_TOKENS)
+    most = fields.integer("max_tokens", 0, MOST_TOKENS)
     most = _TOKENS if most is None else most
     scored = not most
-    alternatives = fields.within("logprobs", 0, MOST_ALTERNATIVES)
+    alternatives = fields.integer("logprobs", 0, MOST_ALTERNATIVES)
     # The engine looks at a prompt while it generates one token at least.
     common = common_of(fields, asked.model, max(most, 1), alternatives)
     if scored and not common.echo:
         raise expected("max_tokens", "a whole number of at least 1, or echo with 0", "0")
-    best_of = fields.within("best_of", 1, common.choices)
+    best_of = fields.integer("best_of", 1, common.choices)
     if best_of not in (None, common.choices):
         raise expected("best_of", f"the same as n, which is {common.choices}", str(best_of))
     prompts = _prompts(fields, asked.model.vocabulary, common)
@@ -83,7 +83,7 @@ def completion_request(asked: Asked, body: Mapping[str, Any]) -> CompletionReque
 
 def _prompts(fields: Fields, vocabulary: Vocabulary, common: Common) -> tuple[Prompt, ...]:
     special = fields.flag("add_special_tokens") is not False
-    given = _listed(fields.any("prompt"))
+    given = _listed(fields.value("prompt"))
     if len(given) > MOST_PROMPTS:
         raise expected("prompt", f"at most {MOST_PROMPTS} prompts", f"{len(given)}")
     return tuple(

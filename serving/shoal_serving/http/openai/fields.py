@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from shoal.errors import InvalidRequest
-from shoal_serving.tasks.reading import Parameters, expected, kind, text_of
+from shoal_serving.tasks.reading import Parameters, expected, kind
 
 # What nothing depends on: OpenAI's clients send them, and no answer is another for them.
 _HARMLESS = ("user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
@@ -60,28 +60,6 @@ class Fields(Parameters):
     def has(self, name: str) -> bool:
         return name in self._given
 
-    def any(self, name: str) -> Any:
-        return self._given.get(name)
-
-    def within(self, name: str, least: int, most: int) -> int | None:
-        """A whole number of a range; both ends belong to it."""
-        value = self.integer(name, least)
-        if value is not None and value > most:
-            raise expected(name, f"a whole number of at most {most}", _number(value))
-        return value
-
-    def number(self, name: str, least: float, most: float, above: bool = False) -> float | None:
-        """A number of a range, to which its least belongs unless it must be `above` that."""
-        value = self._given.get(name)
-        if value is None:
-            return None
-        wanted = f"a number {'above' if above else 'from'} {least:g} to {most:g}"
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise expected(name, wanted, kind(value))
-        if not least <= value <= most or (above and value == least):
-            raise expected(name, wanted, _number(value))
-        return float(value)
-
     def mapping(self, name: str) -> Mapping[str, Any] | None:
         value = self._given.get(name)
         if value is not None and not isinstance(value, dict):
@@ -99,22 +77,6 @@ class Fields(Parameters):
             raise expected(name, f"at most {most} elements", f"{len(value)}")
         return value
 
-    def tokens(self, name: str, size: int, most: int) -> list[int] | None:
-        """An array of token ids below `size`."""
-        value = self.items(name, most)
-        return None if value is None else tokens_of(value, name, size)
-
-    def texts(self, name: str, most: int) -> list[str] | None:
-        """A string, or an array of strings, none of them empty."""
-        value = self._given.get(name)
-        items = [value] if isinstance(value, str) else self.items(name, most)
-        if items is None:
-            return None
-        texts = [text_of(item, f"{name}[{i}]") for i, item in enumerate(items)]
-        if not all(texts):
-            raise expected(name, "texts that are not empty", "an empty string")
-        return texts
-
 
 def tokens_of(value: Sequence[Any], field: str, size: int) -> list[int]:
     """`value`, where every item of it is a token id below `size`."""
@@ -122,7 +84,7 @@ def tokens_of(value: Sequence[Any], field: str, size: int) -> list[int]:
         if type(token) is not int:
             raise expected(f"{field}[{i}]", "a token id", kind(token), field)
         if not 0 <= token < size:
-            raise expected(f"{field}[{i}]", f"a token id below {size}", _number(token), field)
+            raise expected(f"{field}[{i}]", f"a token id below {size}", str(token), field)
     return list(value)
 
 
@@ -148,7 +110,3 @@ def _means_nothing(name: str, value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value).replace("'", '"')
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,14 +1,11 @@
 """What an answer must look like: OpenAI's `response_format` and vLLM's `structured_outputs`."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
-from shoal.errors import InvalidRequest
 from shoal_serving.generate.request import Grammar, GrammarKind
 from shoal_serving.http.openai.fields import Fields, only_one
-from shoal_serving.tasks.reading import expected, fields_of, items_of, kind, text_of
+from shoal_serving.tasks.reading import expected, fields_of, kind
+from shoal_serving.tasks.sampling_parameters import output_grammar, structured_outputs
 
 # vLLM's names before `structured_outputs`, and those within it.
 _GUIDED = {
@@ -16,7 +13,6 @@ _GUIDED = {
     "guided_regex": "regex",
     "guided_choice": "choice",
     "guided_grammar": "grammar",
-    "guided_json_object": "json_object",
 }
 GRAMMAR_FIELDS = ("response_format", "structured_outputs", *_GUIDED)
 _JSON_OBJECT = Grammar(GrammarKind.JSON_OBJECT)
@@ -34,10 +30,10 @@ def grammar_of(fields: Fields) -> Grammar | None:
         return None
     [name] = given
     if name == "response_format":
-        return _response_format(fields.any(name))
+        return _response_format(fields.value(name))
     if name == "structured_outputs":
-        return _structured(fields.mapping(name) or {})
-    return _guided(_GUIDED[name], fields.any(name), name)
+        return structured_outputs(_without_nulls(fields.value(name)))
+    return output_grammar(_GUIDED[name], fields.value(name), name)
 
 
 def _response_format(value: Any) -> Grammar | None:
@@ -65,38 +61,7 @@ def _schema(value: Any) -> Any:
     return schema
 
 
-def _structured(given: Mapping[str, Any]) -> Grammar | None:
-    names = [name for name, value in given.items() if value is not None]
-    for name in names:
-        if name not in _GUIDED.values():
-            known = ", ".join(_GUIDED.values())
-            raise expected("structured_outputs", f"one of {known}", repr(name[:60]))
-    if len(names) != 1:
-        raise expected("structured_outputs", "one kind of output", f"{len(names)}")
-    return _guided(names[0], given[names[0]], f"structured_outputs.{names[0]}")
-
-
-def _guided(form: str, value: Any, field: str) -> Grammar | None:
-    if form == "json":
-        return Grammar(GrammarKind.JSON_SCHEMA, _json(value, field))
-    if form == "choice":
-        texts = [text_of(item, f"{field}[{i}]") for i, item in enumerate(items_of(value, field))]
-        return Grammar(GrammarKind.CHOICE, texts)
-    if form == "json_object":
-        if not isinstance(value, bool):
-            raise expected(field, "true or false", kind(value))
-        return _JSON_OBJECT if value else None
-    kinds = {"regex": GrammarKind.REGEX, "grammar": GrammarKind.LARK}
-    return Grammar(kinds[form], text_of(value, field))
-
-
-def _json(value: Any, field: str) -> Any:
-    """A schema, which vLLM also takes as JSON in a string."""
-    if isinstance(value, str):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(f"{field} is not valid JSON: {error}", field) from error
+def _without_nulls(value: Any) -> Any:
     if not isinstance(value, dict):
-        raise expected(field, "a JSON schema, which is an object", kind(value))
-    return value
+        return value
+    return {name: item for name, item in value.items() if item is not None}

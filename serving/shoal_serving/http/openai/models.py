@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shoal_serving.http.generating import TASK, generative
+from shoal_serving.http.generating import generates, generative
 from shoal_serving.http.message import Request, Response
 from shoal_serving.http.openai.asked import unknown
 from shoal_serving.model import LoadedModel
@@ -28,7 +28,7 @@ def _entries(model: LoadedModel) -> dict[str, dict[str, Any]]:
         "created": int(model.loaded),
         "owned_by": "shoal",
     }
-    if model.config.task.value != TASK:
+    if not generates(model):
         return {model.name: entry}
     generator = generative(model)
     entry |= {"root": model.name, "parent": None, "max_model_len": generator.context}

@@ -1,12 +1,11 @@
 """How to sample and when to stop, as OpenAI and vLLM name it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from shoal_serving.generate.request import Sampling, Stopping
 from shoal_serving.http.openai.fields import Fields
-from shoal_serving.tasks.reading import expected, kind
+from shoal_serving.tasks.sampling_parameters import MOST_STOPS, logit_biases, stop_tokens
 
 SAMPLING_FIELDS = (
     "temperature",
@@ -30,8 +29,6 @@ STOPPING_FIELDS = (
 MOST_CHOICES = 128
 MOST_ALTERNATIVES = 20
 MOST_TOKENS = 2**31 - 1
-_MOST_STOPS = 64
-_MOST_BIASES = 1024
 _SEEDS = 2**64
 
 
@@ -45,8 +42,9 @@ def sampling_of(
     Raises:
         InvalidRequest: a value is out of its range.
     """
-    top_k = fields.within("top_k", -1, MOST_TOKENS)
-    seed = fields.within("seed", -(2**63), _SEEDS - 1)
+    top_k = fields.integer("top_k", -1, MOST_TOKENS)
+    seed = fields.integer("seed", -(2**63), _SEEDS - 1)
+    biases = fields.value("logit_bias")
     given: dict[str, Any] = {
         "temperature": fields.number("temperature", 0, 2),
         "top_p": fields.number("top_p", 0, 1, above=True),
@@ -55,7 +53,7 @@ def sampling_of(
         "presence_penalty": fields.number("presence_penalty", -2, 2),
         "frequency_penalty": fields.number("frequency_penalty", -2, 2),
         "repetition_penalty": fields.number("repetition_penalty", 0, 10, above=True),
-        "logit_bias": _biases(fields, vocabulary),
+        "logit_bias": None if biases is None else logit_biases(biases, vocabulary),
         "seed": None if seed is None else seed % _SEEDS,
     }
     said = {name: value for name, value in given.items() if value is not None}
@@ -75,37 +73,11 @@ def stopping_of(fields: Fields, most: int | None, vocabulary: int) -> Stopping:
     Raises:
         InvalidRequest: a value is out of its range.
     """
-    least = fields.within("min_tokens", 0, MOST_TOKENS) or 0
-    if most is not None and least > most:
-        raise expected("min_tokens", f"at most max_tokens, which is {most}", str(least))
     return Stopping(
         max_tokens=most,
-        min_tokens=least,
-        strings=tuple(fields.texts("stop", _MOST_STOPS) or ()),
-        tokens=frozenset(fields.tokens("stop_token_ids", vocabulary, _MOST_STOPS) or ()),
+        min_tokens=fields.integer("min_tokens", 0, most) or 0,
+        strings=fields.texts("stop", MOST_STOPS),
+        tokens=stop_tokens(fields.value("stop_token_ids"), vocabulary),
         ignore_eos=bool(fields.flag("ignore_eos")),
         include=bool(fields.flag("include_stop_str_in_output")),
     )
-
-
-def _biases(fields: Fields, vocabulary: int) -> Mapping[int, float] | None:
-    given = fields.mapping("logit_bias")
-    if given is None:
-        return None
-    if len(given) > _MOST_BIASES:
-        raise expected("logit_bias", f"at most {_MOST_BIASES} tokens", f"{len(given)}")
-    return {_token(name, vocabulary): _bias(name, bias) for name, bias in given.items()}
-
-
-def _token(name: str, vocabulary: int) -> int:
-    if not name.isascii() or not name.isdecimal() or len(name) > 18 or int(name) >= vocabulary:
-        raise expected("logit_bias", f"token ids below {vocabulary} as names", repr(name[:20]))
-    return int(name)
-
-
-def _bias(name: str, bias: object) -> float:
-    if not isinstance(bias, int | float) or isinstance(bias, bool):
-        raise expected(f"logit_bias.{name}", "a number from -100 to 100", kind(bias), "logit_bias")
-    if not -100 <= bias <= 100:
-        raise expected(f"logit_bias.{name}", "a number from -100 to 100", f"{bias}", "logit_bias")
-    return float(bias)

@@ -45,14 +45,14 @@ def _tokenized(asked: Asked, body: Mapping[str, Any]) -> dict[str, Any]:
 def _conversation(asked: Asked, fields: Fields) -> Any:
     if fields.has("prompt"):
         raise InvalidRequest("expected either prompt or messages, got both", "prompt")
-    messages, tools = messages_of(fields.any("messages")), tools_of(fields.any("tools"))
+    messages, tools = messages_of(fields.value("messages")), tools_of(fields.value("tools"))
     return prompt_of(fields, asked.model.vocabulary, template_of(asked), messages, tools)
 
 
 def _text(asked: Asked, fields: Fields) -> Any:
     if not fields.has("prompt"):
         raise InvalidRequest("prompt: expected a text, or messages", "prompt")
-    text = text_of(fields.any("prompt"), "prompt")
+    text = text_of(fields.value("prompt"), "prompt")
     return asked.model.vocabulary.encode(text, fields.flag("add_special_tokens") is not False)
 
 

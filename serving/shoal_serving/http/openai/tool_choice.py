@@ -71,9 +71,9 @@ def tool_choice(fields: Fields, template: ChatTemplate) -> Tools:
     Raises:
         InvalidRequest: they are not as they should be, or the model knows no tools.
     """
-    tools = tools_of(fields.any("tools"))
+    tools = tools_of(fields.value("tools"))
     parallel = fields.flag("parallel_tool_calls") is not False
-    choice, name = _choice(fields.any("tool_choice"), bool(tools))
+    choice, name = _choice(fields.value("tool_choice"), bool(tools))
     if choice == "none":
         return Tools()
     form = tool_format(template.source(tools=True))
