@@ -16,7 +16,9 @@ class Writer:
         if not stopping.ignore_eos:
             self._ends |= vocabulary.end_tokens
         self._shown = stopping.tokens if stopping.include else frozenset()
-        self._detokenizer = vocabulary.detokenizer(generation.skip_special_tokens)
+        self._detokenizer = vocabulary.detokenizer(
+            generation.skip_special_tokens, generation.prompt
+        )
         strings = stopping.strings
         self._stops = StopStrings(strings, stopping.include) if strings else None
         self._generated = 0
