@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from guided import Guided
 
-from shoal.errors import InvalidRequest
+from shoal.errors import InferenceFailed, InvalidRequest
 from shoal_serving.generate.grammar.trial import Trial
 
 
@@ -179,6 +179,11 @@ class TestTrial:
         trial.close()
         assert "unknown name" in trial.fault(self.FINE.replace('\\"a\\"', "foo"))
         trial.close()
+
+    def test_says_so_when_it_does_not_start(self, monkeypatch):
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(InferenceFailed, match="ended with status 1 at once"):
+            Trial().fault(self.FINE)
 
     def test_ends_with_its_parent(self):
         command = [sys.executable, "-P", "-m", "shoal_serving.generate.grammar.trial"]

@@ -56,6 +56,7 @@ class Grammars:
 
         Raises:
             InvalidRequest: it is malformed, or too large or complex; `param` is the error's.
+            InferenceFailed: the process that tries grammars does not start.
         """
         text = worded(grammar, param)
         compiled = self._remembered(text)

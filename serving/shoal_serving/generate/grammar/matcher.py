@@ -6,7 +6,10 @@ from shoal_serving.generate.grammar.limits import first_line
 
 
 class Matcher:
-    """Follows the tokens of one sequence. Never raises: a failure stays, and is to be asked for."""
+    """Follows the tokens of one sequence. Never raises: a failure stays, and is to be asked for.
+
+    For one thread at a time; others may start, and follow, matchers of the same grammar.
+    """
 
     def __init__(self, native: LLMatcher, vocabulary: int) -> None:
         """`vocabulary` is how many tokens the masks of `native` cover."""

@@ -20,10 +20,12 @@ import time
 
 from llguidance import LLMatcher, LLTokenizer
 
+from shoal.errors import InferenceFailed
 from shoal_serving.generate.grammar.limits import first_line, parser_limits
 
 LIMIT_S = 3.0
 _MOST_MEMORY = 1 << 30
+_READY = b'""\n'
 
 
 class Trial:
@@ -38,7 +40,11 @@ class Trial:
         self._process: subprocess.Popen[bytes] | None = None
 
     def fault(self, grammar: str) -> str | None:
-        """What is wrong with a grammar in llguidance's words, or None. Blocks."""
+        """What is wrong with a grammar in llguidance's words, or None. Blocks.
+
+        Raises:
+            InferenceFailed: the process does not start.
+        """
         with self._lock:
             process = self._running()
             answer = self._asked(process, json.dumps(grammar).encode() + b"\n")
@@ -78,15 +84,21 @@ class Trial:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """Start it and wait until it is ready: that takes no time from the first grammar's."""
+    """Start it and wait until it is ready: that takes no time from the first grammar's.
+
+    What it says when it dies, such as of memory, goes to our own standard error.
+    """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "shoal_serving.generate.grammar.trial"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
     )
     assert process.stdout is not None
-    process.stdout.readline()
+    if process.stdout.readline() != _READY:
+        process.communicate()
+        raise InferenceFailed(
+            f"the process that tries grammars ended with status {process.returncode} at once"
+        )
     return process
 
 
