@@ -1,6 +1,9 @@
 """Tensors as the Open Inference Protocol names them: name, datatype, shape."""
 
 from enum import StrEnum
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from shoal.api.base import Wire
 
@@ -31,3 +34,8 @@ class TensorSpec(Wire):
     datatype: Datatype
     shape: tuple[int, ...]
     optional: bool = False
+
+    @model_serializer(mode="wrap")
+    def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what is optional says so."""
+        return {name: value for name, value in write(self).items() if name != "optional" or value}

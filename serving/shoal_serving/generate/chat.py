@@ -6,6 +6,7 @@ what it writes is bounded.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Template, TemplateError, TemplateSyntaxError
@@ -96,9 +97,8 @@ class ChatTemplate:
         if name is None:
             name = "tool_use" if tools and "tool_use" in self._sources else "default"
         if name not in self._sources:
-            raise InvalidRequest(
-                f"the model has no chat template {name!r}; it has {', '.join(self._sources)}"
-            )
+            known = ", ".join(sorted(self._sources))
+            raise InvalidRequest(f"the model has no chat template {name!r}; it has {known}")
         return name
 
 
@@ -115,18 +115,39 @@ def open_chat_template(folder: ModelFolder) -> ChatTemplate | None:
 
 
 def _sources(folder: ModelFolder) -> dict[str, str]:
-    """Files go before tokenizer_config.json, whose template may be one, or a list of named ones."""
-    given = folder.tokenizer_config.get("chat_template")
-    named = given if isinstance(given, list) else []
-    sources = {entry["name"]: entry["template"] for entry in named}
-    if isinstance(given, str):
-        sources["default"] = given
+    """Files go before tokenizer_config.json."""
+    sources = _configured(folder.tokenizer_config.get("chat_template"))
     for path in sorted((folder.path / "additional_chat_templates").glob("*.jinja")):
-        sources[path.stem] = path.read_text("utf-8")
+        sources[path.stem] = _read(path)
     main = folder.path / "chat_template.jinja"
     if main.is_file():
-        sources["default"] = main.read_text("utf-8")
+        sources["default"] = _read(main)
     return sources
+
+
+def _configured(value: Any) -> dict[str, str]:
+    """One template, or a list of named ones."""
+    if value is None:
+        return {}
+    if isinstance(value, str):
+        return {"default": value}
+    try:
+        return {str(entry["name"]): str(entry["template"]) for entry in value}
+    except (KeyError, TypeError) as error:
+        raise _unusable("tokenizer_config.json", "is neither a text nor a list of them") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise _unusable(path.name, str(error)) from error
+
+
+def _unusable(name: str, problem: str) -> ModelLoadFailed:
+    return ModelLoadFailed(
+        f"The chat template in {name} cannot be used: {problem}.", "Repair it in the source."
+    )
 
 
 def _check_variables(variables: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -66,13 +66,20 @@ class _Rule:
     spaces: int = 0
 
     def piece(self, token: str) -> Piece:
-        if self.byte_level.keys() >= set(token):
-            return _text_or_bytes(bytes(self.byte_level[c] for c in token))
+        if self.byte_level and (value := self._bytes(token)) is not None:
+            return _text_or_bytes(value)
         if self.byte_fallback and (byte := _BYTE.fullmatch(token)):
             return _text_or_bytes(bytes.fromhex(byte[1]))
         for old, new in self.replaced:
             token = token.replace(old, new)
         return self.before + token
+
+    def _bytes(self, token: str) -> bytes | None:
+        """None for an added token, which is no name of bytes."""
+        try:
+            return bytes([self.byte_level[c] for c in token])
+        except KeyError:
+            return None
 
 
 def _text_or_bytes(value: bytes) -> Piece:

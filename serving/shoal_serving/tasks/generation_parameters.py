@@ -16,7 +16,7 @@ from shoal_serving.tasks.sampling_parameters import LARGEST_SEED, MOST_STOPS, js
 
 DEFAULT_MAX_NEW_TOKENS = 100
 MOST_ALTERNATIVES = 20
-_LARGEST = 1e6
+_LARGEST = 1000
 
 NAMES = (
     "max_new_tokens",

@@ -136,7 +136,9 @@ class Parameters:
         value = self._given.get(name)
         if value is None:
             return None
-        wanted = f"a whole number of at least {least}" + (f", at most {most}" if most is not None else "")
+        wanted = f"a whole number of at least {least}"
+        if most is not None:
+            wanted += f", at most {most}"
         if not isinstance(value, int) or isinstance(value, bool):
             raise expected(name, wanted, kind(value))
         if value < least or (most is not None and value > most):
@@ -148,7 +150,8 @@ class Parameters:
         value = self._given.get(name)
         if value is None:
             return None
-        wanted = f"a number {'above' if above else 'from'} {least:g} to {most:g}"
+        span = f"above {least:g}, at most {most:g}" if above else f"from {least:g} to {most:g}"
+        wanted = f"a number {span}"
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise expected(name, wanted, kind(value))
         if not least <= value <= most or (above and value == least):

@@ -17,7 +17,7 @@ from shoal_serving.tasks.reading import Parameters, expected, fields_of, items_o
 DEFAULT_MAX_TOKENS = 16
 MOST_STOPS = 64
 LARGEST_SEED = 2**63 - 1
-_LARGEST = 1e6
+_LARGEST = 1000
 
 NAMES = (
     "temperature",

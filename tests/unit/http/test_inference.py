@@ -168,6 +168,18 @@ async def test_the_configuration_of_an_unbatched_graph_has_every_dimension(site)
     assert "dynamic_batching" not in config
 
 
+async def test_the_configuration_says_what_is_optional(site):
+    maybe = spec("maybe", (1,), Datatype.BOOL).model_copy(update={"optional": True})
+    app = await site({"ops/m": loaded(Arithmetic(inputs=(spec("x"), maybe), batches=False))})
+    config = (await ask(app, "GET", f"{MODEL}/config")).json
+    assert config["input"][1] == {
+        "name": "maybe",
+        "data_type": "TYPE_BOOL",
+        "dims": [1],
+        "optional": True,
+    }
+
+
 DURATION = {"count", "ns"}
 
 

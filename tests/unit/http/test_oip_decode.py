@@ -226,3 +226,22 @@ def test_a_raw_binary_request_may_be_one_text():
     request = decode(b"disk full", 0, [spec("BYTES", (-1, 1))])
 
     assert request.inputs["x"].tolist() == [[b"disk full"]]
+
+
+MAYBE = TensorSpec(name="maybe", datatype="BOOL", shape=(1,), optional=True)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_an_optional_input_may_lack(sent):
+    inputs = [tensor(data=[1, 2, 3, 4])]
+    if sent:
+        inputs.append(tensor("BOOL", (1,), "maybe", data=[True]))
+    request = decode(json.dumps({"inputs": inputs}).encode(), None, [spec(), MAYBE])
+
+    assert ("maybe" in request.inputs) is sent
+
+
+def test_a_raw_binary_request_is_the_one_input_that_is_needed():
+    request = decode(b"disk full", 0, [spec("BYTES", (-1,)), MAYBE])
+
+    assert request.inputs["x"].tolist() == [b"disk full"]

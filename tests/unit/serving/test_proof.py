@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from stand_ins import Arithmetic, loaded, spec
 
-from shoal.api.tensors import Datatype
+from shoal.api.tensors import Datatype, TensorSpec
 from shoal.errors import ProofFailed
 from shoal_serving.proof import Proof, check_answer, read_proof
 from shoal_serving.tasks.tensor import TensorTask
@@ -64,6 +64,12 @@ def test_an_example_that_nobody_would_paste_is_no_request(tmp_path):
 def test_an_example_of_text_has_text(tmp_path):
     task = TensorTask(Arithmetic(inputs=(spec("x", (-1,), Datatype.BYTES),)))
     assert read_proof(tmp_path, task).request["inputs"][0]["data"] == ["example"]
+
+
+def test_an_example_has_no_optional_inputs(tmp_path):
+    maybe = TensorSpec(name="maybe", datatype=Datatype.BOOL, shape=(1,), optional=True)
+    task = TensorTask(Arithmetic(inputs=(spec("x"), maybe)))
+    assert [tensor["name"] for tensor in read_proof(tmp_path, task).request["inputs"]] == ["x"]
 
 
 def test_the_right_answer_proves_the_model(sample):
