@@ -1,8 +1,8 @@
 """`shoal`: a person's way in. kubectl's words, columns and exit codes, on this machine.
 
-A command reads what was typed, asks the store (or, to infer, the model), and prints. It decides
-nothing; what should be served is said in resources, and `shoal up` sees to it. A command's module
-is imported when it is run, so that `shoal version` need not load the API.
+A command reads what was typed, asks the store (or, to infer and chat, the model), and prints. It
+decides nothing; what should be served is said in resources, and `shoal up` sees to it. A command's
+module is imported when it is run, so that `shoal version` need not load the API.
 """
 
 import importlib
@@ -28,6 +28,7 @@ _MODULES = {
     "wait": "wait",
     "logs": "logs",
     "infer": "infer",
+    "chat": "chat",
     "version": "about",
     "completion": "about",
 }

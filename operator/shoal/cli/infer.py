@@ -8,16 +8,15 @@ from typing import Any
 import click
 import httpx
 
-from shoal.api import ConditionType, Model
+from shoal.api import Model
+from shoal.cli.asking import answer_of, model_of, problem_of, url_of
 from shoal.cli.command import Command
-from shoal.cli.kinds import Target, model_target_of
+from shoal.cli.kinds import model_target_of
 from shoal.cli.naming import resources_argument
 from shoal.cli.objects import as_json
-from shoal.cli.progress import blocker
 from shoal.cli.scope import Scope, pass_scope, scoped
-from shoal.cli.tables import condition
 from shoal.cli.world import World
-from shoal.errors import InferenceFailed, WorldUnavailable
+from shoal.errors import InferenceFailed
 
 _MARGIN_S = 5.0
 _EXAMPLE = """\
@@ -43,7 +42,7 @@ def infer(
     """
     target = model_target_of(what)
     request = _request(text, context, body)
-    click.echo(as_json(_ask(_model(World(scope), target), request)), nl=False)
+    click.echo(as_json(_ask(model_of(World(scope), target), request)), nl=False)
 
 
 def _request(text: str | None, context: str | None, body: str | None) -> Any:
@@ -66,19 +65,8 @@ def _read_json(body: str) -> Any:
         raise click.ClickException(f"--json is no JSON: {error}") from error
 
 
-def _model(world: World, target: Target) -> Model:
-    model = world.get(target.kind, str(target.name))
-    assert isinstance(model, Model)
-    ready = condition(model, ConditionType.READY)
-    if model.status.url is None or ready is None or ready.status != "True":
-        blocking = blocker(model)
-        why = f"{blocking.reason}: {blocking.message}" if blocking else "it was not looked at yet."
-        raise WorldUnavailable(f"models/{target.name} is not ready: {why}")
-    return model
-
-
 def _ask(model: Model, request: Any) -> Any:
-    url = model.status.url or ""
+    url = url_of(model)
     if _is_tensors(request):
         url += f"/v2/models/{model.metadata.name}/infer"
     timeout = model.spec.batching.timeout.seconds + _MARGIN_S
@@ -87,8 +75,8 @@ def _ask(model: Model, request: Any) -> Any:
     except httpx.HTTPError as error:
         raise InferenceFailed(f"{url}: {error or type(error).__name__}") from error
     if response.is_error:
-        raise InferenceFailed(f"{response.status_code}: {_problem(response)}")
-    return _answer(response)
+        raise InferenceFailed(f"{response.status_code}: {problem_of(response)}")
+    return answer_of(response)
 
 
 def _is_tensors(request: Any) -> bool:
@@ -96,17 +84,3 @@ def _is_tensors(request: Any) -> bool:
     return isinstance(inputs, list) and any(
         isinstance(tensor, dict) and "datatype" in tensor for tensor in inputs
     )
-
-
-def _problem(response: httpx.Response) -> str:
-    """The sentence of any of the protocols' errors: a text, or an object with a `message`."""
-    answer = _answer(response)
-    error = answer.get("error", answer) if isinstance(answer, dict) else answer
-    return str(error.get("message", error) if isinstance(error, dict) else error)
-
-
-def _answer(response: httpx.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        return response.text.strip()

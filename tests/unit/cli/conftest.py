@@ -64,12 +64,14 @@ def manifest(tmp_path: Path) -> Callable[..., str]:
 def served(store: Store) -> Callable[..., Model]:
     """A model in the store with the conditions given as `Ready="True/Ready/message"`."""
 
-    def serve(name: str = "echo", namespace: str = "default", **conditions: str) -> Model:
+    def serve(
+        name: str = "echo", namespace: str = "default", task: str = "tensor", **conditions: str
+    ) -> Model:
         manifest = {
             "apiVersion": "shoal.dev/v1alpha1",
             "kind": "Model",
             "metadata": {"name": name, "namespace": namespace},
-            "spec": {"source": {"uri": "file:///models/echo"}},
+            "spec": {"task": task, "source": {"uri": "file:///models/echo"}},
         }
         model = parse_resource(manifest)
         assert isinstance(model, Model)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from shoal.api import Event, Reason
+from shoal.api.model import ModelFacts
 
 
 def test_describe_tells_everything(shoal, served, running):
@@ -20,6 +21,20 @@ def test_describe_tells_everything(shoal, served, running):
     assert ["Revision:", "8f3c2a1b"] in [line.split() for line in lines]
     assert ["URL:", "http://127.0.0.1:8000/default/echo"] in [line.split() for line in lines]
     assert lines[-1] == "Events:  <none>"
+
+
+def test_describe_tells_what_a_model_that_generates_text_has_room_for(
+    shoal, served, store, running
+):
+    chat = served("chat", task="text-generation", Ready="True/Ready")
+    facts = {"sequences": 16, "tokens": 2048, "kvBytes": 2**20, "adapters": ["pirate"]}
+    known = ModelFacts.model_validate({"precision": "int8", "generation": facts})
+    store.report(
+        chat.model_copy(update={"status": chat.status.model_copy(update={"model": known})})
+    )
+    lines = [line.split() for line in shoal("describe", "model/chat").stdout.splitlines()]
+    for line in ("Precision: int8", "Sequences: 16", "Tokens: 2048", "KV Bytes: 1048576", "pirate"):
+        assert line.split() in lines
 
 
 def test_describe_tells_what_happened(shoal, served, store, running):
