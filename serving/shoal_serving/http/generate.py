@@ -71,7 +71,7 @@ def _query(model: GenerativeModel, body: Mapping[str, Any], stream: bool) -> Gen
 
 
 def _json(value: Any) -> str:
-    """The sampling parameters of vLLM's sampling parameters, as an object or as its JSON in a string."""
+    """The sampling parameters of vLLM, as an object or as its JSON in a string."""
     if isinstance(value, str):
         return value
     if not isinstance(value, dict):

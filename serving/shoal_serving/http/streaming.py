@@ -3,6 +3,7 @@
 Source: the HTML standard, section "Server-sent events", for `text/event-stream`.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 
@@ -54,6 +55,9 @@ class StreamedResponse:
                     await self._send(send)
         except (ClientGone, _Stuck):
             self.outcome = ClientGone.__name__
+        except asyncio.CancelledError:
+            self.outcome = ClientGone.__name__
+            raise
         finally:
             if self._count is not None:
                 self._count(self)

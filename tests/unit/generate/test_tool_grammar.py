@@ -12,6 +12,7 @@ from shoal_serving.generate.tools import (
     ToolFormat,
     ToolParser,
     tool_grammar,
+    tool_or_json_grammar,
 )
 
 TINY_CHAT = Path(__file__).parents[3] / "manifests" / "samples" / "models" / "tiny-chat"
@@ -108,3 +109,18 @@ def test_calls_can_be_held_to_one(allowed, form):
 def test_a_tool_that_was_not_given_cannot_be_demanded():
     with pytest.raises(InvalidRequest, match="no tool 'tomorrow'; tools are weather, now"):
         tool_grammar(ToolFormat.HERMES, TOOLS, name="tomorrow")
+
+
+def test_an_answer_may_be_calls_or_json(allowed):
+    answer = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+    grammar = tool_or_json_grammar(ToolFormat.HERMES, TOOLS, answer)
+    assert allowed(grammar, '{"ok": true}')
+    assert allowed(grammar, written(ToolFormat.HERMES, "weather", PARIS))
+    assert not allowed(grammar, '{"ok": 3}')
+    assert not allowed(grammar, "ok")
+
+
+def test_json_is_refused_beside_calls_that_are_bare_json():
+    with pytest.raises(InvalidRequest, match="bare JSON") as refused:
+        tool_or_json_grammar(ToolFormat.LLAMA, TOOLS, {"type": "object"})
+    assert refused.value.param == "response_format"

@@ -13,6 +13,7 @@ SCHEMA = {"type": "object", "properties": {"at": {"type": "string"}}, "required"
 LOOK = {"type": "function", "function": {"name": "look", "parameters": SCHEMA, "strict": True}}
 WAIT = {"type": "function", "function": {"name": "wait", "description": None}}
 NAMED = {"type": "function", "function": {"name": "look"}}
+FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
 CALL = ("Let me see.\n<tool_", 'call>\n{"name": "look", ', '"arguments": {"at": "di', 'sk"}}\n')
 END = ("</tool_call>",)
 TWO = (*CALL, *END, '\n<tool_call>\n{"name": "wait", "arguments": {}}\n', *END)
@@ -123,6 +124,16 @@ async def test_a_named_tool_is_forced_and_the_reason_is_openais(app, model):
     assert choice["finish_reason"] == "stop"
 
 
+@pytest.mark.parametrize("form", [{"type": "json_object"}, FORM])
+async def test_an_answer_may_be_a_call_or_of_the_form_that_was_asked_for(app, model, form):
+    await chat(app, response_format=form)
+    grammar = model.asked[0].grammar
+    assert grammar.kind is GrammarKind.LARK
+    assert grammar.value.startswith("start: calls | answer")
+    await chat(app, response_format=form, tool_choice="required")
+    assert model.asked[1].grammar.value.startswith("start: call")
+
+
 async def test_a_call_that_is_cut_off_ends_for_its_length(app, model):
     model.says, model.finish = CALL[:3], Finish.LENGTH
     [choice] = (await chat(app)).json["choices"]
@@ -146,8 +157,7 @@ async def test_probabilities_come_beside_calls(app):
         ({"tool_choice": "look"}, "tool_choice"),
         ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
         ({"tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"guided_regex": "a"}, "guided_regex"),
+        ({"guided_regex": "a"}, "tools"),
         ({"parallel_tool_calls": "no"}, "parallel_tool_calls"),
     ],
 )

@@ -5,7 +5,7 @@ chat template ── tool_format ──▶ ToolFormat ──▶ tool_grammar: wh
 """
 
 from shoal_serving.generate.tools.formats import ToolFormat, tool_format
-from shoal_serving.generate.tools.grammar import tool_grammar
+from shoal_serving.generate.tools.grammar import tool_grammar, tool_or_json_grammar
 from shoal_serving.generate.tools.parser import ToolParser
 from shoal_serving.generate.tools.pieces import CallArguments, CallStarted, Content, Piece
 
@@ -18,4 +18,5 @@ __all__ = [
     "ToolParser",
     "tool_format",
     "tool_grammar",
+    "tool_or_json_grammar",
 ]

@@ -1,4 +1,4 @@
-"""The grammar of text that is tool calls and nothing else, for `tool_choice`.
+"""The grammar of text that is tool calls and nothing else, or else JSON, for `tool_choice`.
 
 llguidance's Lark, with JSON schemas in it:
 https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
@@ -48,6 +48,30 @@ def tool_grammar(
     calls = f"call ({json.dumps(between)} call)*" if parallel and name is None else "call"
     names = " | ".join(f"call_{i}" for i in range(len(chosen)))
     return Grammar(GrammarKind.LARK, "\n".join([f"start: {calls}", f"call: {names}", *rules]))
+
+
+def tool_or_json_grammar(
+    form: ToolFormat,
+    tools: Sequence[Mapping[str, Any]],
+    schema: Mapping[str, Any],
+    *,
+    parallel: bool = True,
+) -> Grammar:
+    """Calls to the tools, as `tool_grammar` has them, or instead JSON of this schema.
+
+    Raises:
+        InvalidRequest: there is no tool; or a call is JSON without a mark before it, which
+            llguidance's lexer cannot tell from an answer as it begins.
+    """
+    if form is ToolFormat.LLAMA:
+        raise InvalidRequest(
+            "response_format: this model writes calls as bare JSON, so an answer cannot be held "
+            "to JSON beside them; leave it out, or set tool_choice to none or required",
+            "response_format",
+        )
+    calls = tool_grammar(form, tools, parallel=parallel).value.replace("start:", "calls:", 1)
+    answer = json.dumps({**schema, "x-guidance": _JSON})
+    return Grammar(GrammarKind.LARK, f"start: calls | answer\nanswer: %json {answer}\n{calls}")
 
 
 def _rule(index: int, function: Mapping[str, Any], before: str, key: str, after: str) -> str:

@@ -11,7 +11,6 @@ from shoal_serving.generate.vocabulary import Vocabulary
 from shoal_serving.http.openai.asked import Asked
 from shoal_serving.http.openai.common import COMMON_FIELDS, Common, common_of
 from shoal_serving.http.openai.fields import Fields
-from shoal_serving.http.openai.grammars import GRAMMAR_FIELDS
 from shoal_serving.http.openai.messages import messages_of
 from shoal_serving.http.openai.sampling import MOST_ALTERNATIVES, MOST_TOKENS, for_choice
 from shoal_serving.http.openai.tool_choice import TOOL_FIELDS, Tools, tool_choice
@@ -50,7 +49,7 @@ class ChatRequest:
                 prompt=self.prompt,
                 sampling=for_choice(common.sampling, i),
                 stopping=common.stopping,
-                grammar=self.tools.grammar or common.grammar,
+                grammar=self.tools.grammar,
                 adapter=self.asked.adapter,
                 priority=common.priority,
                 skip_special_tokens=common.skip_special_tokens and self.tools.form is None,
@@ -68,9 +67,7 @@ def chat_request(asked: Asked, body: Mapping[str, Any]) -> ChatRequest:
     fields = Fields(body, _FIELDS)
     model, template = asked.model, template_of(asked)
     common = common_of(fields, model, _most_tokens(fields), _alternatives(fields))
-    tools = tool_choice(fields, template)
-    if tools.form is not None and common.grammar is not None:
-        raise _either(fields)
+    tools = tool_choice(fields, template, common.grammar)
     messages = messages_of(fields.value("messages"))
     prompt = prompt_of(fields, model.vocabulary, template, messages, tools.offered)
     return ChatRequest(
@@ -138,12 +135,3 @@ def _begun(messages: Sequence[Mapping[str, Any]]) -> str:
     last = messages[-1]
     content = last.get("content")
     return content if last["role"] == "assistant" and isinstance(content, str) else ""
-
-
-def _either(fields: Fields) -> InvalidRequest:
-    [name] = [name for name in GRAMMAR_FIELDS if fields.has(name)]
-    return InvalidRequest(
-        f"{name}: an answer of that form cannot be a tool call; "
-        "leave it out, or set tool_choice to none",
-        name,
-    )

@@ -1,11 +1,12 @@
 """`tools` and `tool_choice`: what the prompt says of tools, and how a call is made and read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shoal.errors import InvalidRequest
 from shoal_serving.generate.chat import ChatTemplate
-from shoal_serving.generate.request import Grammar
+from shoal_serving.generate.request import Grammar, GrammarKind
 from shoal_serving.generate.tools import (
     CallStarted,
     Content,
@@ -14,6 +15,7 @@ from shoal_serving.generate.tools import (
     ToolParser,
     tool_format,
     tool_grammar,
+    tool_or_json_grammar,
 )
 from shoal_serving.http.openai.fields import Fields
 from shoal_serving.http.openai.messages import tools_of
@@ -24,7 +26,9 @@ TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a request's tools come to. Without a `form` nothing of an answer is read as a call.
+    """What a request's tools come to, and the grammar of text and calls together.
+
+    Without a `form` nothing of an answer is read as a call.
 
     A call of a tool that was named is no reason to end: OpenAI says `stop` then.
     """
@@ -65,8 +69,10 @@ class Reader:
         return pieces
 
 
-def tool_choice(fields: Fields, template: ChatTemplate) -> Tools:
+def tool_choice(fields: Fields, template: ChatTemplate, form_of_text: Grammar | None) -> Tools:
     """Read `tools` and `tool_choice`. Tools that must not be called are not told to the model.
+
+    `form_of_text` is how an answer must look that is no call.
 
     Raises:
         InvalidRequest: they are not as they should be, or the model knows no tools.
@@ -75,7 +81,7 @@ def tool_choice(fields: Fields, template: ChatTemplate) -> Tools:
     parallel = fields.flag("parallel_tool_calls") is not False
     choice, name = _choice(fields.value("tool_choice"), bool(tools))
     if choice == "none":
-        return Tools()
+        return Tools(grammar=form_of_text)
     form = tool_format(template.source(tools=True))
     if form is None:
         raise InvalidRequest(
@@ -86,7 +92,21 @@ def tool_choice(fields: Fields, template: ChatTemplate) -> Tools:
     grammar = None
     if choice != "auto":
         grammar = tool_grammar(form, tools, name=name, parallel=parallel)
+    elif form_of_text is not None:
+        schema = _schema(form_of_text)
+        grammar = tool_or_json_grammar(form, tools, schema, parallel=parallel)
     return Tools(tuple(tools), form, grammar, parallel, name is not None)
+
+
+def _schema(grammar: Grammar) -> Mapping[str, Any]:
+    if grammar.kind is GrammarKind.JSON_OBJECT:
+        return {"type": "object"}
+    if grammar.kind is GrammarKind.JSON_SCHEMA and isinstance(grammar.value, dict):
+        return grammar.value
+    raise InvalidRequest(
+        "tools: with them an answer can be held to JSON only; set tool_choice to none for others",
+        "tools",
+    )
 
 
 def _choice(value: Any, tools: bool) -> tuple[str, str | None]:
