@@ -54,7 +54,14 @@ class BatchedModel(LoadedModel):
         return self._batcher.max_rows
 
     async def answer(self, query: Any, timeout: float | None = None, large: bool = False) -> Any:
-        """`large` queries are encoded in a thread, so that others need not wait for it."""
+        """Answer one query, which waits at most `timeout` seconds (or the Model's) for its turn.
+
+        From this call on (not before: take the model when the body has been read) `drain` waits.
+        `large` queries are encoded in a thread, so that others need not wait for it.
+
+        Raises:
+            RequestError: the query cannot be answered. A cancelled query leaves the queue.
+        """
         with self.taken():
             encoded = await self._encoded_aside(query) if large else self.task.encode(query)
             parts = [self._parts(feed) for feed in encoded.feeds]

@@ -61,6 +61,8 @@ def _merged(known: ModelReport | None, said: ModelReport) -> ModelReport:
     return ModelReport(
         inputs=known.inputs or said.inputs,
         outputs=known.outputs or said.outputs,
+        precision=known.precision or said.precision,
+        generation=known.generation or said.generation,
         replicas=replicas,
     )
 

@@ -66,17 +66,6 @@ class LoadedModel(ABC):
         """The most that runs together; 1 where nothing does."""
 
     @abstractmethod
-    async def answer(self, query: Any, timeout: float | None = None, large: bool = False) -> Any:
-        """Answer one query, which waits at most `timeout` seconds (or the Model's) for its turn.
-
-        From this call on (not before: take the model when the body has been read) `drain` waits.
-        `large` queries are those whose preparation takes a while.
-
-        Raises:
-            RequestError: the query cannot be answered. A cancelled query leaves the queue.
-        """
-
-    @abstractmethod
     def prove(self) -> None:
         """Answer the proof now, on the calling thread and past the queue.
 

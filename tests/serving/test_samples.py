@@ -1,5 +1,6 @@
 """Every sample in `manifests/samples` is loaded, and answers as its stored reference says."""
 
+import json
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 from conftest import SAMPLES, reference
+from tokenizers import Tokenizer
 
 from shoal.cluster.local.manifests import load
 
@@ -48,8 +50,41 @@ ASKED: dict[str, tuple[list[str], str, dict[str, Any], Callable[[Cases, Outputs]
 }
 
 
+# The names that the chat sample answers to, and the model folders with their references.
+SPOKEN = {
+    "chat": "tiny-chat",
+    "pirate": "tiny-chat-lora-pirate",
+    "terse": "tiny-chat-lora-terse",
+}
+
+
 def test_every_sample_is_asked_here() -> None:
-    assert {resource.metadata.name for resource in load(SAMPLES).resources} == ASKED.keys()
+    names = {resource.metadata.name for resource in load(SAMPLES).resources}
+    assert names == {*ASKED, "chat"}
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_the_chat_sample_says_what_its_references_say(samples: dict[str, str], name: str) -> None:
+    cases = spoken(SPOKEN[name])
+    body = {
+        "model": name,
+        "prompt": [prompt for prompt, _ in cases],
+        "temperature": 0,
+        "max_tokens": 48,
+    }
+    answer = httpx.post(f"{samples['chat']}/v1/completions", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert [choice["text"] for choice in answer.json()["choices"]] == [text for _, text in cases]
+
+
+def spoken(folder: str) -> list[tuple[list[int], str]]:
+    """Prompts in tokens, and the texts that a model or adapter answers greedily."""
+    models = SAMPLES / "models"
+    tokenizer = Tokenizer.from_file(str(models / "tiny-chat" / "tokenizer.json"))
+    name = "reference-greedy.json" if folder == "tiny-chat" else "reference.json"
+    stored = json.loads((models / folder / name).read_text())
+    cases = stored if isinstance(stored, list) else stored["cases"]
+    return [(case["prompt_ids"], tokenizer.decode(case["greedy_ids"])) for case in cases]
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -69,12 +104,12 @@ def _tensor(name: str, datatype: str, values: list[Any]) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": shape, "data": values}
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", [*ASKED, "chat"])
 def test_a_samples_page_has_a_line_to_paste_that_works(samples: dict[str, str], name: str) -> None:
     page = httpx.get(samples[name]).json()
     assert (page["name"], page["links"]["metadata"]) == (name, f"{samples[name]}/v2/models/{name}")
     *curl, url, _, header, _, data = shlex.split(page["curl"])
-    assert curl == ["curl", "-s", "-w", r"\n"]
+    assert curl == ["curl", "-s", "-w", r"\n", *(["-N"] if name == "chat" else [])]
     headers = dict([header.split(": ")])
     answer = httpx.post(url, content=data.encode(), headers=headers, timeout=60)
     assert answer.status_code == 200, answer.text

@@ -1,7 +1,8 @@
 """Models that say what a test tells them, behind real vocabularies, templates and streams."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +62,7 @@ class Speaker:
     defaults: Sampling = field(default_factory=Sampling)
     most: int = 65536
     name: str = "m"
+    in_hand: int = 0
     revision: str = "r1"
 
     def __post_init__(self) -> None:
@@ -76,6 +78,12 @@ class Speaker:
         self.cancelled: list[int] = []
         self._news = asyncio.Condition()
         self._speaking: set[asyncio.Task[None]] = set()
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        self.in_hand += 1
+        yield
+        self.in_hand -= 1
 
     async def start(self, generation: Generation) -> Stream:
         if self.refuses is not None:

@@ -4,10 +4,9 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 from shoal.api.ledger import GenerationFacts
 from shoal.api.runtime import ModelRevision
@@ -18,7 +17,7 @@ from shoal_serving.generate.engine import Engine
 from shoal_serving.generate.grammar.compiling import Grammars
 from shoal_serving.generate.grammar.matcher import Matcher
 from shoal_serving.generate.job import Job, Reader
-from shoal_serving.generate.request import Delta, Finish, Generation, Grammar
+from shoal_serving.generate.request import Delta, Generation, Grammar
 from shoal_serving.generate.room import Room
 from shoal_serving.generate.sampling.checks import check
 from shoal_serving.generate.sampling.state import SamplingState
@@ -28,7 +27,7 @@ from shoal_serving.generate.vocabulary import Vocabulary
 from shoal_serving.generate.writer import Writer
 from shoal_serving.model import LoadedModel
 from shoal_serving.proof import Proof, check_answer
-from shoal_serving.tasks.generated import GeneratedText, collect
+from shoal_serving.tasks.generated import GeneratedText
 from shoal_serving.tasks.text_generation import TextGeneration
 
 # A proof goes before everybody else, and an engine that made no step for so long is dead.
@@ -146,14 +145,7 @@ class GenerativeModel(LoadedModel):
             raise Overloaded(f"{self.name} has {self._live} sequences under way; try again soon")
         with self.taken():
             matcher = await self._matcher(generation.grammar)
-            return self._submit(self._due(generation, None), matcher)
-
-    async def answer(self, query: Any, timeout: float | None = None, large: bool = False) -> Any:
-        """Generate every text of a query, to its end."""
-        with self.taken():
-            generations = await self._encoded(query, large)
-            texts = await _all([self._generated(one, timeout) for one in generations])
-        return self.task.decode(query, texts)
+            return self._submit(self._due(generation), matcher)
 
     def prove(self) -> None:
         try:
@@ -242,12 +234,10 @@ class GenerativeModel(LoadedModel):
         self.engine.cancel(job)
         reader.leave()
 
-    def _due(self, generation: Generation, timeout: float | None) -> Generation:
-        """With the time by which it must have begun."""
-        if generation.deadline is not None:
-            return generation
-        wait = self._timeout if timeout is None else min(self._timeout, timeout)
-        return replace(generation, deadline=time.monotonic() + wait)
+    def _due(self, generation: Generation) -> Generation:
+        """With the time by which it must have begun: its own, or the Model's if that is sooner."""
+        latest = time.monotonic() + self._timeout
+        return replace(generation, deadline=min(latest, generation.deadline or latest))
 
     def _left(self, adapter: Served) -> None:
         self._adapters.release(adapter)
@@ -255,18 +245,6 @@ class GenerativeModel(LoadedModel):
         self._in_flight -= 1
         if not self._in_flight:
             self._drained.set()
-
-    async def _encoded(self, query: Any, large: bool) -> list[Generation]:
-        if not large:
-            return self.task.encode(query)
-        return await asyncio.get_running_loop().run_in_executor(None, self.task.encode, query)
-
-    async def _generated(self, generation: Generation, timeout: float | None) -> GeneratedText:
-        stream = await self.start(self._due(generation, timeout))
-        try:
-            return await collect(generation, stream)
-        finally:
-            stream.cancel()
 
     def _prove(self) -> None:
         """Generate the proof. Where no row is free, a step of those who have them is as good."""
@@ -281,7 +259,8 @@ class GenerativeModel(LoadedModel):
             self.engine.submit(job)
         try:
             if all(self._answered(reader) for reader in readers):
-                texts = [_text(job, reader) for job, reader in zip(jobs, readers, strict=True)]
+                pairs = zip(generations, readers, strict=True)
+                texts = [GeneratedText.of(one, reader.delta) for one, reader in pairs]
                 check_answer(self.proof, self.task.to_tensors(self.task.decode(query, texts)))
         finally:
             for job in jobs:
@@ -299,26 +278,6 @@ class GenerativeModel(LoadedModel):
         if reader.error is not None:
             raise reader.error
         return True
-
-
-async def _all(generating: Sequence[Coroutine[Any, Any, GeneratedText]]) -> list[GeneratedText]:
-    """All of them, at once; where one fails, the others are given up."""
-    tasks = [asyncio.ensure_future(one) for one in generating]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-def _text(job: Job, reader: "_Waiter") -> GeneratedText:
-    delta = reader.delta
-    return GeneratedText(
-        prompt=job.generation.prompt,
-        text=delta.text,
-        tokens=delta.tokens,
-        finish=delta.finish or Finish.ABORT,
-    )
 
 
 class _Reader:

@@ -6,6 +6,7 @@ What a protocol must know of the engine is here, and nothing of any protocol.
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, cast
 
 from shoal.errors import ClientGone, InvalidRequest
@@ -41,6 +42,7 @@ class GenerativeModel(Protocol):
     @property
     def task(self) -> TextGeneration: ...
     async def start(self, generation: Generation) -> Stream: ...
+    def taken(self) -> AbstractContextManager[None]: ...
 
 
 def generates(model: LoadedModel) -> bool:

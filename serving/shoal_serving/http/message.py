@@ -16,6 +16,7 @@ from shoal_serving.http.stalls import StallWatch
 from shoal_serving.tasks.reading import expected, kind
 
 if TYPE_CHECKING:
+    from shoal_serving.batched_model import BatchedModel
     from shoal_serving.hosting import HostedModel
     from shoal_serving.http.generating import GenerativeModel
     from shoal_serving.model import LoadedModel
@@ -64,7 +65,7 @@ class Request:
             raise Overloaded(self.model.excuse())
         return self.model.serving
 
-    async def answer(self, model: "LoadedModel", query: Any, timeout: float | None = None) -> Any:
+    async def answer(self, model: "BatchedModel", query: Any, timeout: float | None = None) -> Any:
         """The model's answer. The body must have been read.
 
         Raises:

@@ -5,6 +5,7 @@ import shlex
 from typing import Any
 
 from shoal.api.tensors import TensorSpec
+from shoal_serving.http.generating import GenerativeModel, generates, generative
 from shoal_serving.http.message import Request, Response
 from shoal_serving.model import LoadedModel
 
@@ -31,6 +32,8 @@ def _described(spec: TensorSpec) -> dict[str, Any]:
 
 def curl(base: str, model: LoadedModel) -> str:
     """A line to paste: the model's own sample, or zeros; too many of them, and it only looks."""
+    if generates(model):
+        return _generation_line(base, generative(model))
     request = model.proof.request
     if request is None:
         return f"{_CURL} {shlex.quote(f'{base}/v2/models/{model.name}')}"
@@ -46,13 +49,23 @@ def curl(base: str, model: LoadedModel) -> str:
     return _line(f"{base}/v2/models/{model.name}/infer", request)
 
 
+def _generation_line(base: str, model: GenerativeModel) -> str:
+    """As it comes: -N shows what is there at once."""
+    asked: dict[str, Any] = {"model": model.name, "stream": True}
+    if model.template is None:
+        return _line(f"{base}/v1/completions", {**asked, "prompt": "Hello"}, "-N")
+    messages = [{"role": "user", "content": "Hello!"}]
+    return _line(f"{base}/v1/chat/completions", {**asked, "messages": messages}, "-N")
+
+
 # An answer has no newline of its own, and a terminal wants one.
 _CURL = r"curl -s -w '\n'"
 
 
-def _line(url: str, body: dict[str, Any]) -> str:
-    text = json.dumps(body, ensure_ascii=False)
-    return f"{_CURL} {shlex.quote(url)} -H 'content-type: application/json' -d {shlex.quote(text)}"
+def _line(url: str, body: dict[str, Any], *options: str) -> str:
+    text = shlex.quote(json.dumps(body, ensure_ascii=False))
+    words = [_CURL, *options, shlex.quote(url), "-H 'content-type: application/json' -d", text]
+    return " ".join(words)
 
 
 def _links(base: str, model: LoadedModel) -> dict[str, str]:

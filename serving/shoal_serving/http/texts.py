@@ -7,10 +7,11 @@ with Triton's generate extension.
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
-from shoal_serving.generate.request import Delta, Generation
-from shoal_serving.http.generating import Events, GenerativeModel, collected, generates, streamed
+from shoal_serving.batched_model import BatchedModel
+from shoal_serving.generate.request import Generation
+from shoal_serving.http.generating import Events, GenerativeModel, collected, generative, streamed
 from shoal_serving.http.message import Request
 from shoal_serving.http.streaming import StreamedResponse
 from shoal_serving.model import LoadedModel
@@ -26,12 +27,13 @@ async def answer(
         ClientGone: the client left before.
         RequestError: the query cannot be answered.
     """
-    if not generates(model):
+    if isinstance(model, BatchedModel):
         return await request.answer(model, query, timeout)
-    generator = cast("GenerativeModel", model)
-    generations = await _encoded(request, generator, query, timeout)
-    _, answers = await collected(request, generator, generations)
-    texts = [_text(*pair) for pair in zip(generations, answers, strict=True)]
+    generator = generative(model)
+    with generator.taken():
+        generations = await _encoded(request, generator, query, timeout)
+        _, answers = await collected(request, generator, generations)
+    texts = [GeneratedText.of(*pair) for pair in zip(generations, answers, strict=True)]
     return generator.task.decode(query, texts)
 
 
@@ -44,8 +46,9 @@ async def stream(
         ClientGone: the client left before the first event.
         RequestError: it cannot be generated, or failed before the first event.
     """
-    generations = await _encoded(request, model, query, None)
-    return await streamed(request, model, generations, events)
+    with model.taken():
+        generations = await _encoded(request, model, query, None)
+        return await streamed(request, model, generations, events)
 
 
 async def _encoded(
@@ -57,16 +60,3 @@ async def _encoded(
         return generations
     deadline = time.monotonic() + timeout
     return [replace(generation, deadline=deadline) for generation in generations]
-
-
-def _text(generation: Generation, answer: Delta) -> GeneratedText:
-    assert answer.finish is not None, "an answer that was collected has ended"
-    return GeneratedText(
-        prompt=generation.prompt,
-        text=answer.text,
-        tokens=answer.tokens,
-        finish=answer.finish,
-        stop=answer.stop,
-        logprobs=answer.logprobs,
-        prompt_logprobs=answer.prompt_logprobs,
-    )

@@ -88,7 +88,9 @@ def _fetch_adapter(
         artifact = place.cache.fetch(source.uri, source.digest, cached, progress)
         return read_adapter(artifact.folder, source.name), artifact.digest
     except LoadError as error:
-        raise type(error)(f"Adapter {source.name}: {error.message}", error.action) from error
+        # What says how to get a model right is as true of an adapter.
+        action = error.action.replace("spec.source", "the adapter's")
+        raise type(error)(f"Adapter {source.name}: {error.message}", action) from error
 
 
 def _generation(revision: ModelRevision) -> Generation:

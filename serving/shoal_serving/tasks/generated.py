@@ -1,6 +1,6 @@
 """Texts to generate, and texts that were generated: the query and the answer of text-generation."""
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shoal_serving.generate.request import Delta, Finish, Generation, TokenLogprob
@@ -38,6 +38,20 @@ class GeneratedText:
     logprobs: Sequence[TokenLogprob] = ()
     prompt_logprobs: Sequence[TokenLogprob | None] = ()
 
+    @classmethod
+    def of(cls, generation: Generation, answer: Delta) -> "GeneratedText":
+        """A generation with all that came for it, which has ended."""
+        assert answer.finish is not None
+        return cls(
+            prompt=generation.prompt,
+            text=answer.text,
+            tokens=answer.tokens,
+            finish=answer.finish,
+            stop=answer.stop,
+            logprobs=answer.logprobs,
+            prompt_logprobs=answer.prompt_logprobs,
+        )
+
 
 @dataclass(slots=True)
 class GenerationAnswer:
@@ -50,22 +64,3 @@ class GenerationAnswer:
         """What the client gets as the text."""
         before = self.query.texts[index] if self.query.full_text else ""
         return before + self.texts[index].text
-
-
-async def collect(generation: Generation, stream: AsyncIterable[Delta]) -> GeneratedText:
-    """Read a stream to its end.
-
-    Raises:
-        RequestError: it failed.
-    """
-    deltas = [delta async for delta in stream]
-    last = deltas[-1]
-    return GeneratedText(
-        prompt=generation.prompt,
-        text="".join(delta.text for delta in deltas),
-        tokens=[token for delta in deltas for token in delta.tokens],
-        finish=last.finish or Finish.ABORT,
-        stop=last.stop,
-        logprobs=[entry for delta in deltas for entry in delta.logprobs],
-        prompt_logprobs=deltas[0].prompt_logprobs,
-    )

@@ -31,7 +31,7 @@ def site():
 
 
 async def host(key, outcome):
-    def load(key, wanted, tell):
+    def load(key, wanted, tell, serving):
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

@@ -1,4 +1,3 @@
-import asyncio
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,9 +19,10 @@ from shoal_serving.generate.request import (
     Stopping,
     TokenLogprob,
 )
+from shoal_serving.generate.stream import joined
 from shoal_serving.generate.vocabulary import open_vocabulary
 from shoal_serving.tasks.folder import ModelFolder
-from shoal_serving.tasks.generated import collect
+from shoal_serving.tasks.generated import GeneratedText
 from shoal_serving.tasks.text_generation import TextGeneration
 
 SIZE = 400
@@ -37,11 +37,6 @@ def vocabulary(tmp_path):
 @pytest.fixture
 def task(vocabulary):
     return TextGeneration(vocabulary)
-
-
-async def deltas_of(*deltas):
-    for delta in deltas:
-        yield delta
 
 
 @pytest.fixture
@@ -72,7 +67,7 @@ def ask(task, stream):
 
     def answer(query):
         generations = task.encode(query)
-        texts = [asyncio.run(collect(g, deltas_of(*stream(g)))) for g in generations]
+        texts = [GeneratedText.of(g, joined(stream(g))) for g in generations]
         return task.decode(query, texts)
 
     return answer
@@ -357,7 +352,7 @@ def test_truncation_keeps_the_last_tokens(task, vocabulary):
 def test_the_reason_is_in_the_words_of_text_generation_inference(task, finish, stop, reason):
     query = task.from_json({"inputs": "The", "parameters": {"details": True}})
     [generation] = task.encode(query)
-    text = asyncio.run(collect(generation, deltas_of(Delta("a", (5,), finish=finish, stop=stop))))
+    text = GeneratedText.of(generation, Delta("a", (5,), finish=finish, stop=stop))
     [answer] = task.to_json(task.decode(query, [text]))
     assert answer["details"]["finish_reason"] == reason
     event = task.events(query, 1).push(Delta("a", (5,), finish=finish, stop=stop))[-1]

@@ -22,11 +22,12 @@ async def chat(request: Request, revision: str | None) -> Response | StreamedRes
     """The assistant's next message."""
     body = await request.json()
     asked = asked_to_generate(request, body)
-    wanted = await request.aside(chat_request, asked, body)
-    generations = wanted.generations()
-    if wanted.common.stream:
-        return await streamed(request, asked.model, generations, partial(chat_events, wanted))
-    streams, answers = await collected(request, asked.model, generations)
+    with asked.model.taken():
+        wanted = await request.aside(chat_request, asked, body)
+        generations = wanted.generations()
+        if wanted.common.stream:
+            return await streamed(request, asked.model, generations, partial(chat_events, wanted))
+        streams, answers = await collected(request, asked.model, generations)
     return Response.json(_completion(wanted, streams, answers))
 
 

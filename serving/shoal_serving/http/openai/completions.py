@@ -25,11 +25,12 @@ async def completions(request: Request, revision: str | None) -> Response | Stre
     """How each prompt goes on."""
     body = await request.json()
     asked = asked_to_generate(request, body)
-    wanted = await request.aside(completion_request, asked, body)
-    generations = wanted.generations()
-    if wanted.common.stream:
-        return await streamed(request, asked.model, generations, partial(_events, wanted))
-    streams, answers = await collected(request, asked.model, generations)
+    with asked.model.taken():
+        wanted = await request.aside(completion_request, asked, body)
+        generations = wanted.generations()
+        if wanted.common.stream:
+            return await streamed(request, asked.model, generations, partial(_events, wanted))
+        streams, answers = await collected(request, asked.model, generations)
     choices = [_Choice(wanted, i).whole(answer) for i, answer in enumerate(answers)]
     usage = _usage(wanted, streams)
     first = head(wanted.asked, "cmpl", "text_completion")

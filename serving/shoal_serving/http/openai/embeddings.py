@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from shoal_serving.batched_model import BatchedModel
 from shoal_serving.http.message import Request, Response
 from shoal_serving.http.openai.asked import asked_for, wrong_task
 from shoal_serving.tasks.embeddings import Embeddings
@@ -19,7 +20,7 @@ async def embeddings(request: Request, revision: str | None) -> Response:
     body = await request.json()
     given = Parameters(body, _FIELDS)
     model = asked_for(request, body)
-    if not isinstance(model.task, FeatureExtraction):
+    if not isinstance(model, BatchedModel) or not isinstance(model.task, FeatureExtraction):
         raise wrong_task(model, "feature-extraction")
     form = given.choice("encoding_format", ["float", "base64"])
     query = model.task.from_openai(body.get("input"), body.get("dimensions"))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from shoal.errors import InvalidRequest
+from shoal_serving.batched_model import BatchedModel
 from shoal_serving.http.message import Request, Response
 from shoal_serving.http.openai.asked import asked_for, wrong_task
 from shoal_serving.tasks.reading import Parameters
@@ -38,7 +39,7 @@ async def rerank(request: Request, revision: str | None) -> Response:
     body = await request.json()
     given = Parameters(body, _FIELDS)
     model = asked_for(request, body)
-    if not isinstance(model.task, TextRanking):
+    if not isinstance(model, BatchedModel) or not isinstance(model.task, TextRanking):
         raise wrong_task(model, "text-ranking")
     top = given.integer("top_n", least=1) or given.integer("top_k", least=1)
     with_text = bool(given.flag("return_documents") or given.flag("return_text"))
