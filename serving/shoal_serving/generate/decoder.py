@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from shoal.errors import ModelUnsupported
-from shoal_serving.artifacts.decoders import Lengths
+from shoal_serving.artifacts.decoders import DecoderGraph, Lengths
 from shoal_serving.generate.cache import Layout
 
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -56,12 +56,13 @@ class Decoder:
     logits: np.dtype[Any]
 
 
-def read_decoder(session: Any, lengths: Lengths) -> Decoder:
-    """The interface of a session's graph.
+def read_decoder(session: Any, graph: DecoderGraph) -> Decoder:
+    """The interface of a session with that graph.
 
     Raises:
         ModelUnsupported: it has inputs that nobody here can fill, or lacks some.
     """
+    lengths = graph.lengths
     inputs = {node.name: node for node in session.get_inputs()}
     logits = next((node for node in session.get_outputs() if node.name == "logits"), None)
     adapted = tuple(name for name in inputs if name.startswith("lora."))
@@ -77,7 +78,7 @@ def read_decoder(session: Any, lengths: Lengths) -> Decoder:
     picks = "logits_indices" in inputs
     return Decoder(
         session=session,
-        layout=_layout(inputs),
+        layout=_layout(inputs, graph.head_size),
         vocabulary=vocabulary,
         lengths=lengths,
         ragged="query_seqlens" in inputs,
@@ -89,11 +90,12 @@ def read_decoder(session: Any, lengths: Lengths) -> Decoder:
     )
 
 
-def _layout(inputs: dict[str, Any]) -> Layout:
+def _layout(inputs: dict[str, Any], head_size: int | None) -> Layout:
     past = list(_in_order(inputs))
     if not past or past[0].type not in _DTYPES:
         raise _unsupported([f"{_PAST}0.key of {' or '.join(_DTYPES)}"])
     _, heads, _, size = past[0].shape
+    size = size if head_size is None else head_size
     if not isinstance(heads, int) or not isinstance(size, int):
         raise _unsupported([f"{_PAST}0.key [batch, heads, past, size] with fixed heads and size"])
     names = tuple(node.name for node in past)

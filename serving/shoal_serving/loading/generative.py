@@ -183,7 +183,7 @@ def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, threads: 
     folder, most = ModelFolder(files.base.folder), _generation(revision).max_tokens
     context = min(most, folder.max_length() or most)
     session = open_session(graph.path, revision.backend.onnx_runtime or OnnxRuntime(), threads)
-    decoder = read_decoder(session, graph.lengths)
+    decoder = read_decoder(session, graph)
     adapters = ServedAdapters(AdapterStacks(map(spec_of, session.get_inputs())))
     adapters.change(files.adapters, ())
     run_trial(decoder, adapters.stacks, context)
