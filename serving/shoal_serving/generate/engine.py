@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from shoal.errors import DeadlineExceeded, InferenceFailed, RequestError
+from shoal.errors import DeadlineExceeded, InferenceFailed, Overloaded, RequestError
 from shoal_serving.generate.counting import EngineStatistics
 from shoal_serving.generate.job import Job
 from shoal_serving.generate.pace import Pace
@@ -64,8 +64,13 @@ class Engine:
         )
 
     def submit(self, job: Job) -> None:
-        """Generate `job` when its turn comes."""
-        self._tell(lambda: self._scheduler.add(job))
+        """Generate `job` when its turn comes.
+
+        Raises:
+            Overloaded: the engine was closed; what took its place can be asked.
+        """
+        if not self._tell(lambda: self._scheduler.add(job)):
+            raise Overloaded("the model was just replaced; try again")
 
     def cancel(self, job: Job) -> None:
         """Nobody reads `job` any more: its row is free before the next step. It may have ended."""
@@ -81,7 +86,8 @@ class Engine:
             except Exception as error:
                 future.set_exception(error)
 
-        self._tell(do)
+        if not self._tell(do):
+            do()  # nobody else has them any more
         return future
 
     def close(self) -> None:
@@ -91,10 +97,14 @@ class Engine:
             self._wake.notify()
         self._thread.join()
 
-    def _tell(self, command: Callable[[], None]) -> None:
+    def _tell(self, command: Callable[[], None]) -> bool:
+        """Whether the thread will hear of it."""
         with self._wake:
+            if self._closing:
+                return False
             self._inbox.append(command)
             self._wake.notify()
+            return True
 
     def _work(self) -> None:
         while self._hear():

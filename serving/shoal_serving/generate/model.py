@@ -192,9 +192,13 @@ class GenerativeModel(LoadedModel):
         reader = _Reader(stream, lambda: self._left(adapter))
         loop = asyncio.get_running_loop()
         job = self._job(generation, adapter, matcher, reader, loop)
+        try:
+            self.engine.submit(job)
+        except BaseException:
+            self._adapters.release(adapter)
+            raise
         self._live += 1
         self._in_flight += 1
-        self.engine.submit(job)
         return stream
 
     def _job(
