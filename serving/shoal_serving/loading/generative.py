@@ -18,6 +18,7 @@ from shoal_serving.generate.adapters import (
 from shoal_serving.generate.cache import KeyValueCache
 from shoal_serving.generate.chat import ChatTemplate, open_chat_template
 from shoal_serving.generate.decoder import Decoder, read_decoder
+from shoal_serving.generate.defaults import read_defaults
 from shoal_serving.generate.engine import Engine
 from shoal_serving.generate.model import GenerativeModel
 from shoal_serving.generate.prefix import BLOCK, PrefixCache
@@ -223,6 +224,7 @@ def _assembled(
         adapters=adapters,
         vocabulary=parts.vocabulary,
         template=parts.template,
+        defaults=read_defaults(parts.folder, decoder.vocabulary),
         room=room,
         precision=_precision(parts.folder, revision),
     )
