@@ -21,6 +21,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
 }
+_CACHED: dict[str, np.dtype[Any]] = _DTYPES | {"tensor(int8)": np.dtype(np.int8)}
 _PAST = "past_key_values."
 _KNOWN = {
     "input_ids",
@@ -92,14 +93,14 @@ def read_decoder(session: Any, graph: DecoderGraph) -> Decoder:
 
 def _layout(inputs: dict[str, Any], head_size: int | None) -> Layout:
     past = list(_in_order(inputs))
-    if not past or past[0].type not in _DTYPES:
-        raise _unsupported([f"{_PAST}0.key of {' or '.join(_DTYPES)}"])
+    if not past or past[0].type not in _CACHED:
+        raise _unsupported([f"{_PAST}0.key of {' or '.join(_CACHED)}"])
     _, heads, _, size = past[0].shape
     size = size if head_size is None else head_size
     if not isinstance(heads, int) or not isinstance(size, int):
         raise _unsupported([f"{_PAST}0.key [batch, heads, past, size] with fixed heads and size"])
     names = tuple(node.name for node in past)
-    return Layout(names, heads, size, _DTYPES[past[0].type])
+    return Layout(names, heads, size, _CACHED[past[0].type])
 
 
 def _in_order(inputs: dict[str, Any]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from shoal import errors
-from shoal.api.model import Precision
+from shoal.api.model import Generation, KvCache, Precision
 from shoal.api.runtime import ModelRevision
 from shoal_serving.artifacts import Artifact, Cache, Progress
 
@@ -40,8 +40,12 @@ def converted(
 
 
 def _words(revision: ModelRevision, lora: Collection[str]) -> list[str]:
-    precision = [] if revision.precision is Precision.AUTO else [str(revision.precision)]
-    return [*precision, *(["--lora", ",".join(sorted(lora))] if lora else [])]
+    words = [] if revision.precision is Precision.AUTO else [str(revision.precision)]
+    if lora:
+        words += ["--lora", ",".join(sorted(lora))]
+    if (revision.text_generation or Generation()).kv_cache is KvCache.INT8:
+        words.append("--int8-cache")
+    return words
 
 
 def _converter(folder: Path, task: str, words: list[str]) -> Callable[[Path], None]:

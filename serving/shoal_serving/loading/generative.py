@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shoal.api.ledger import Bytes
-from shoal.api.model import AdapterSource, Generation, OnnxRuntime, Precision
+from shoal.api.model import AdapterSource, Generation, KvCache, OnnxRuntime, Precision
 from shoal.api.runtime import ModelRevision, revision_name
 from shoal.errors import LoadError, MemoryExceeded, ModelUnsupported
 from shoal_serving.artifacts import Artifact, Progress
@@ -100,14 +100,11 @@ def _generation(revision: ModelRevision) -> Generation:
 
 def _differs_by_adapters(serving: GenerativeModel, revision: ModelRevision, files: _Files) -> bool:
     """Whether the loaded graph and cache will do, whatever has become of the adapters."""
-    limits = [
-        (revision.precision, revision.backend, one.max_sequences, one.max_tokens, one.prefix_cache)
-        for revision, one in (
-            (serving.config, _generation(serving.config)),
-            (revision, _generation(revision)),
-        )
-    ]
-    same = serving.digest == files.base.digest and limits[0] == limits[1]
+    before, wanted = (
+        (one.precision, one.backend, _generation(one).model_copy(update={"adapters": ()}))
+        for one in (serving.config, revision)
+    )
+    same = serving.digest == files.base.digest and before == wanted
     return same and set(files.projections) <= set(serving.projections)
 
 
@@ -135,6 +132,12 @@ def _find_graph(
             f"The source holds the graph {found.path.name}, whose precision is what it is; "
             f"{revision.precision} was asked for.",
             "Leave spec.precision out, or serve the checkpoint (safetensors).",
+        )
+    if _generation(revision).kv_cache is not KvCache.AUTO:
+        raise ModelUnsupported(
+            f"The source holds the graph {found.path.name}, whose KV cache is what it is; "
+            f"{_generation(revision).kv_cache} was asked for.",
+            "Leave spec.generation.kvCache out, or serve the checkpoint (safetensors).",
         )
     return found
 

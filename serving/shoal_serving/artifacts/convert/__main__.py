@@ -1,8 +1,10 @@
-"""`python -m shoal_serving.artifacts.convert FOLDER TASK OUT [PRECISION] [--lora PROJECTION,...]`
+"""`python -m shoal_serving.artifacts.convert FOLDER TASK OUT [PRECISION] [--lora PROJECTION,...]
+[--int8-cache]`
 
-PRECISION is fp32, fp16, int8 or int4, and the PROJECTIONs, such as q_proj, are those that adapters
-may change; both are for text-generation. Exits with 0, or with 1 and, for a
-`LoadError`, one line of JSON on standard output: `{"reason", "message", "action"}`.
+PRECISION is fp32, fp16, int8 or int4, the PROJECTIONs, such as q_proj, are those that adapters may
+change, and --int8-cache keeps keys and values as int8; all are for text-generation. Exits with 0,
+or with 1 and, for a `LoadError`, one line of JSON on standard output: `{"reason", "message",
+"action"}`.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from shoal_serving.artifacts.convert import Precision, convert
 def main() -> int:
     asked = _parser().parse_args()
     try:
-        convert(asked.folder, asked.task, asked.out, asked.precision, asked.lora)
+        convert(asked.folder, asked.task, asked.out, asked.precision, asked.lora, asked.int8_cache)
     except LoadError as error:
         failure = {"reason": error.reason, "message": error.message, "action": error.action}
         sys.stdout.write(json.dumps(failure) + "\n")
@@ -32,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("out", metavar="OUT", type=Path)
     parser.add_argument("precision", metavar="PRECISION", type=Precision, nargs="?")
     parser.add_argument("--lora", metavar="PROJECTION,...", type=_names, default=())
+    parser.add_argument("--int8-cache", action="store_true")
     return parser
 
 

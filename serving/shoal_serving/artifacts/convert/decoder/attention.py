@@ -4,22 +4,31 @@ queries and keys by their positions.
 
 from typing import Any
 
+import numpy as np
 from onnx import TensorProto, helper
 
+from shoal_serving.artifacts.convert.decoder.scales import CacheScales
 from shoal_serving.artifacts.convert.decoder.sizes import Sizes
 from shoal_serving.artifacts.convert.decoder.storage import Linear, Storage
 from shoal_serving.artifacts.convert.graph import BATCH, MICROSOFT, Graph
 
-_QUERY_SEQLENS = 16  # its place among the operator's inputs
+# Places among the operator's inputs.
+_K_SCALE, _QUERY_SEQLENS = 12, 16
 
 
 class Attention:
-    """The attention of every layer, and the inputs and outputs that it brings."""
+    """The attention of every layer, and the inputs and outputs that it brings.
 
-    def __init__(self, graph: Graph, sizes: Sizes, storage: Storage, ids: str) -> None:
+    Where there are `scales`, past and present are int8.
+    """
+
+    def __init__(
+        self, graph: Graph, sizes: Sizes, storage: Storage, ids: str, scales: CacheScales | None
+    ) -> None:
         self._graph = graph
         self._sizes = sizes
         self._storage = storage
+        self._scales = scales
         self._shape = graph.op("Shape", ids)
         self._lengths = (
             graph.input("seqlens_k", TensorProto.INT32, [BATCH]),
@@ -34,16 +43,20 @@ class Attention:
         past = self._past(number)
         present = tuple(name.replace("past_key_values", "present") for name in past)
         mixed = f"model.layers.{number}.self_attn"
-        inputs = (*self._queries_keys_values(number, normed), *past, *self._lengths, *self._caches)
+        inputs = [*self._queries_keys_values(number, normed), *past, *self._lengths, *self._caches]
+        inputs += [""] * (_QUERY_SEQLENS - len(inputs))
+        if self._scales is not None:
+            inputs[_K_SCALE : _K_SCALE + 2] = [self._scale(name, self._scales) for name in past]
         graph.node(
             "GroupQueryAttention",
-            [*inputs, *[""] * (_QUERY_SEQLENS - len(inputs)), self._counts],
+            [*inputs, self._counts],
             [mixed, *present],
             domain=MICROSOFT,
             num_heads=sizes.heads,
             kv_num_heads=sizes.kv_heads,
             do_rotary=1,
             **self._window(number),
+            **self._rounding,
         )
         for name in present:
             graph.declare(name, self._type, [BATCH, sizes.kv_heads, "total", sizes.head])
@@ -64,8 +77,21 @@ class Attention:
         names = (f"past_key_values.{number}.{part}" for part in ("key", "value"))
         return tuple(self._graph.input(name, self._type, shape) for name in names)
 
+    def _scale(self, name: str, scales: CacheScales) -> str:
+        return self._graph.constant(f"{name}.scale", scales[name].astype(np.float32))
+
+    @property
+    def _rounding(self) -> dict[str, Any]:
+        """A scale for each number of each head, of which an integer is so many."""
+        if self._scales is None:
+            return {}
+        kind = "PER_CHANNEL"
+        return {"k_quant_type": kind, "v_quant_type": kind, "kv_cache_bit_width": 8}
+
     @property
     def _type(self) -> int:
+        if self._scales is not None:
+            return TensorProto.INT8
         return helper.np_dtype_to_tensor_dtype(self._graph.dtype)
 
     def _queries_keys_values(self, number: int, normed: str) -> tuple[str, str, str]:
