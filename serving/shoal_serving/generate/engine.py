@@ -91,11 +91,13 @@ class Engine:
         return future
 
     def close(self) -> None:
-        """End what runs, and the thread."""
+        """End what runs, and the thread; give back the session and the memory."""
         with self._wake:
             self._closing = True
             self._wake.notify()
         self._thread.join()
+        self.prefixes.clear()
+        self.runner.close()
 
     def _tell(self, command: Callable[[], None]) -> bool:
         """Whether the thread will hear of it."""
