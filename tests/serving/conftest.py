@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from checkpoints import cross_encoder
 from graphs import adder
@@ -155,6 +156,18 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("SHOAL_")}
 
 
+def shoal(platform: Platform, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command line, on the platform's home."""
+    return subprocess.run(
+        [sys.executable, "-m", "shoal", "--home", str(platform.home), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment(),
+    )
+
+
 def _answers(platform: Platform) -> bool:
     if platform.process.poll() is not None:
         pytest.fail(f"shoal up ended with {platform.process.returncode}")
@@ -162,6 +175,16 @@ def _answers(platform: Platform) -> bool:
         return httpx.get(f"{platform.url}/-/healthz", timeout=5).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def replicas(name: str) -> list[psutil.Process]:
+    """The processes that serve a Model."""
+    title = f"ServeReplica:default.{name}:"
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(title in word for word in process.info["cmdline"] or [])
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import psutil
-from conftest import Platform, eventually
+from conftest import Platform, eventually, replicas
 from graphs import adder, broken, loop, tensor
 from traffic import Traffic
 
@@ -25,15 +25,6 @@ def first_value(answer: dict[str, object]) -> float:
     outputs = answer["outputs"]
     assert isinstance(outputs, list)
     return float(outputs[0]["data"][0])
-
-
-def replicas(name: str) -> list[psutil.Process]:
-    title = f"ServeReplica:default.{name}:"
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if any(title in word for word in process.info["cmdline"] or [])
-    ]
 
 
 def test_a_new_revision_takes_over_without_a_failed_request(

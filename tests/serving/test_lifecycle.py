@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from conftest import Platform, end, environment, eventually, free_port, start
+from conftest import Platform, end, eventually, free_port, shoal, start
 from graphs import adder, tensor
 from traffic import Traffic
 
@@ -52,17 +52,6 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 def run_folder(platform: Platform) -> Path:
     return Path(platform.state.ray_temp).parent
-
-
-def shoal(platform: Platform, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "shoal", "--home", str(platform.home), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=environment(),
-    )
 
 
 def test_a_second_up_on_the_same_home_says_so_and_exits(platform: Platform) -> None:

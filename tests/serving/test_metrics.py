@@ -41,7 +41,15 @@ class Past:
 
 
 @pytest.fixture(scope="module")
-def past(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Past:
+def chatted(samples: dict[str, str]) -> None:
+    """The sample chat model and an adapter of it were asked for three and for five tokens."""
+    for name, tokens in (("chat", 3), ("terse", 5)):
+        body = {"model": name, "prompt": [5, 6, 7], "max_tokens": tokens, "ignore_eos": True}
+        assert httpx.post(f"{samples['chat']}/v1/completions", json=body, timeout=30).is_success
+
+
+@pytest.fixture(scope="module")
+def past(platform: Platform, chatted: None, tmp_path_factory: pytest.TempPathFactory) -> Past:
     folder = tmp_path_factory.mktemp("past")
     base, first = serve(platform, folder / "first", 71)
     size = ask(base, 7) + ask(base, 2, {"inputs": []})
@@ -108,6 +116,20 @@ def test_times_and_batches_are_histograms(past: Past, exported: Exported) -> Non
 def test_sizes_and_the_queue_are_gauges(past: Past, exported: Exported) -> None:
     assert exported("model_bytes", revision=past.second, kind="file") == past.file
     assert exported("queue_length", revision=past.second) == 0
+
+
+def test_models_that_generate_have_the_series_that_vllm_names(exported: Exported) -> None:
+    """At least: whatever was asked of the sample before is counted too."""
+    for adapter, tokens in (("", 3), ("terse", 5)):
+        asked = {"model": "chat", "adapter": adapter}
+        assert exported("generation_tokens_total", **asked) >= tokens
+        assert exported("prompt_tokens_total", **asked) >= 3
+        assert exported("request_success_total", **asked, finished_reason="length") >= 1
+    assert exported("time_to_first_token_seconds_count_total", model="chat") >= 2
+    assert exported("inter_token_latency_seconds_count_total", model="chat") >= 6
+    assert exported("request_queue_time_seconds_bucket_total", model="chat", le="+Inf") >= 2
+    assert exported("num_requests_running", model="chat") == 0
+    assert exported("kv_cache_usage_perc", model="chat") == 0
 
 
 def test_loads_are_counted_with_their_failures(exported: Exported) -> None:

@@ -68,4 +68,5 @@ async def completion(
         if response.is_error:
             await response.aread()
             response.raise_for_status()
-        yield Completion(response)
+        answer = Completion(response)  # kept here: without it the connection would be closed
+        yield answer

@@ -62,3 +62,7 @@ class KeyValueCache:
     def write(self, row: int, start: int, block: Block) -> None:
         """Put such a copy into a row."""
         self._values[:, row, :, start : start + block.shape[2]] = block
+
+    def close(self) -> None:
+        """Give back the memory."""
+        self._values = np.empty((len(self.layout.parts), 0), self.layout.dtype)

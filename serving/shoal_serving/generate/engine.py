@@ -75,11 +75,13 @@ class Engine:
         return self._worker.ask(work)
 
     def close(self) -> None:
-        """End what runs, and the thread."""
+        """End what runs, and the thread; give back the session and the memory."""
         self._worker.close()
         left = [*self._scheduler.running, *self._scheduler.waiting]
         self._fail(left, InferenceFailed("the model was unloaded"))
         self._outbox.send()
+        self.prefixes.clear()
+        self.runner.close()
 
     def _work(self) -> None:
         try:

@@ -6,6 +6,7 @@ because binding costs more than a small model's step.
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,15 @@ class Runner:
             self._bindings.clear()
             said = str(error).strip().splitlines() or [type(error).__name__]
             raise InferenceFailed(f"ONNX Runtime failed: {said[0][:500]}") from error
+
+    def close(self) -> None:
+        """Give back the session, the cache and the adapters, whoever still holds this."""
+        self._bindings.clear()
+        self._logits = np.empty(0, self.decoder.logits)
+        self.decoder = replace(self.decoder, session=None)
+        self.cache.close()
+        if self.stacks is not None:
+            self.stacks.close()
 
     def _binding(self, first: int, rows: int) -> "_Binding":
         key = (first, rows)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -149,6 +150,17 @@ async def test_a_model_that_was_closed_says_try_again(load):
     with pytest.raises(Overloaded, match="just replaced"):
         await model.start(greedy(PROMPT))
     await model.drain()
+
+
+async def test_a_model_that_was_closed_gives_back_its_memory_whoever_still_holds_it(load):
+    model = load(("pirate",))
+    await answer(model, greedy(PROMPT * 4))
+    runner = model.engine.runner
+    session = weakref.ref(runner.decoder.session)
+    assert (runner.cache.bytes > 0, model.engine.prefixes.size > 0) == (True, True)
+    await asyncio.to_thread(model.close)
+    assert (runner.cache.bytes, model.engine.prefixes.size, session()) == (0, 0, None)
+    model.change_adapters([], ())
 
 
 async def test_a_proof_passes_beside_a_full_house(load):

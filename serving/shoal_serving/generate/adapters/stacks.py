@@ -99,6 +99,11 @@ class AdapterStacks:
         del self._ids[name]
         self.version += 1
 
+    def close(self) -> None:
+        """Give back the memory. What is loaded can still be unloaded."""
+        self._stacks = {}
+        self.version += 1
+
     def _check(self, adapter: Adapter) -> None:
         if adapter.name in self._ids:
             raise ModelLoadFailed(
