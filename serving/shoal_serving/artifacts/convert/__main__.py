@@ -1,7 +1,8 @@
-"""`python -m shoal_serving.artifacts.convert FOLDER TASK OUT [PRECISION] [--lora PROJECTION,...]`
+"""`python -m shoal_serving.artifacts.convert FOLDER TASK OUT [PRECISION] [--lora PROJECTION,...]
+[--device DEVICE]`
 
-PRECISION is fp32, fp16, int8 or int4, and the PROJECTIONs, such as q_proj, are those that adapters
-may change; both are for text-generation. Exits with 0, or with 1 and, for a
+PRECISION is fp32, fp16, int8 or int4, the PROJECTIONs, such as q_proj, are those that adapters may
+change, and DEVICE is cpu or cuda; all are for text-generation. Exits with 0, or with 1 and, for a
 `LoadError`, one line of JSON on standard output: `{"reason", "message", "action"}`.
 """
 
@@ -11,13 +12,13 @@ import sys
 from pathlib import Path
 
 from shoal.errors import LoadError
-from shoal_serving.artifacts.convert import Precision, convert
+from shoal_serving.artifacts.convert import Device, Precision, convert
 
 
 def main() -> int:
     asked = _parser().parse_args()
     try:
-        convert(asked.folder, asked.task, asked.out, asked.precision, asked.lora)
+        convert(asked.folder, asked.task, asked.out, asked.precision, asked.lora, asked.device)
     except LoadError as error:
         failure = {"reason": error.reason, "message": error.message, "action": error.action}
         sys.stdout.write(json.dumps(failure) + "\n")
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("out", metavar="OUT", type=Path)
     parser.add_argument("precision", metavar="PRECISION", type=Precision, nargs="?")
     parser.add_argument("--lora", metavar="PROJECTION,...", type=_names, default=())
+    parser.add_argument("--device", metavar="DEVICE", type=Device, default=Device.CPU)
     return parser
 
 

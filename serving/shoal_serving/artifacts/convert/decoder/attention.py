@@ -16,7 +16,10 @@ _QUERY_SEQLENS = 16  # its place among the operator's inputs
 class Attention:
     """The attention of every layer, and the inputs and outputs that it brings."""
 
-    def __init__(self, graph: Graph, sizes: Sizes, storage: Storage, ids: str) -> None:
+    def __init__(
+        self, graph: Graph, sizes: Sizes, storage: Storage, ids: str, ragged: bool
+    ) -> None:
+        """`ragged`: how many new tokens each sequence has is an input (ONNX Runtime 1.32)."""
         self._graph = graph
         self._sizes = sizes
         self._storage = storage
@@ -25,7 +28,8 @@ class Attention:
             graph.input("seqlens_k", TensorProto.INT32, [BATCH]),
             graph.input("total_sequence_length", TensorProto.INT32, []),
         )
-        self._counts = graph.input("query_seqlens", TensorProto.INT32, [BATCH])
+        counts = [graph.input("query_seqlens", TensorProto.INT32, [BATCH])] if ragged else []
+        self._counts = tuple(counts)
         self._caches = tuple(graph.add(cache) for cache in sizes.rope.caches(graph.dtype))
 
     def mix(self, number: int, normed: str) -> str:
@@ -37,7 +41,7 @@ class Attention:
         inputs = (*self._queries_keys_values(number, normed), *past, *self._lengths, *self._caches)
         graph.node(
             "GroupQueryAttention",
-            [*inputs, *[""] * (_QUERY_SEQLENS - len(inputs)), self._counts],
+            [*inputs, *self._last_inputs(len(inputs))],
             [mixed, *present],
             domain=MICROSOFT,
             num_heads=sizes.heads,
@@ -48,6 +52,9 @@ class Attention:
         for name in present:
             graph.declare(name, self._type, [BATCH, sizes.kv_heads, "total", sizes.head])
         return graph.op("Reshape", mixed, graph.integers(-1, sizes.query))
+
+    def _last_inputs(self, before: int) -> list[str]:
+        return [*[""] * (_QUERY_SEQLENS - before), *self._counts] if self._counts else []
 
     def project(self, number: int, mixed: str) -> str:
         """What attention changes in the hidden states."""

@@ -23,16 +23,24 @@ _EMBEDDINGS = "model.embed_tokens"
 
 
 class Decoder:
-    """A decoder in a graph; adapters may change the projections that `lora` names."""
+    """A decoder in a graph; adapters may change the projections that `lora` names.
+
+    `ragged`: several new tokens of several sequences run together.
+    """
 
     def __init__(
-        self, graph: Graph, sizes: Sizes, storage: Storage, lora: Collection[str] = ()
+        self,
+        graph: Graph,
+        sizes: Sizes,
+        storage: Storage,
+        lora: Collection[str] = (),
+        ragged: bool = True,
     ) -> None:
         self._graph = graph
         self._sizes = sizes
         self._ids = graph.input("input_ids")
         self._storage = Adapted(storage, graph, self._ids, lora)
-        self._attention = Attention(graph, sizes, self._storage, self._ids)
+        self._attention = Attention(graph, sizes, self._storage, self._ids, ragged)
         self._rows = graph.input("logits_indices", shape=["logits"])
 
     def build(self) -> None:
