@@ -38,7 +38,10 @@ def values(cache, first, rows):
     """What a session finds at the addresses that it is given."""
     for name, shape, address in cache.views(first, rows):
         size = int(np.prod(shape)) * cache.layout.dtype.itemsize
-        yield name, np.frombuffer(ctypes.string_at(address, size), cache.layout.dtype).reshape(shape)
+        yield (
+            name,
+            np.frombuffer(ctypes.string_at(address, size), cache.layout.dtype).reshape(shape),
+        )
 
 
 def same(one, other, first=0, rows=ROWS):
