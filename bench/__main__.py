@@ -11,21 +11,25 @@ from pathlib import Path
 
 from bench import cases, environments, load, report, run, tables
 from bench.contestants import PEERS
+from bench.llm import run as llm
+from bench.llm.tables import markdown
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"
+PARTS = ("servers", "llm")
 
 
 def main() -> int:
-    options = _options()
-    if not load.installed():
+    given = _given()
+    if "servers" in given.parts and not load.installed():
         print(load.MISSING, file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
-            found = run.Run(options, Path(scratch)).everything()
-        _write(found)
+        if "servers" in given.parts:
+            _servers(_options(given))
+        if "llm" in given.parts:
+            _llm(given)
     except environments.EnvironmentFailed as failed:
         print(f"no environment: {failed}", file=sys.stderr)
         return 1
@@ -34,16 +38,42 @@ def main() -> int:
     return 0
 
 
-def _options() -> run.Options:
+def _servers(options: run.Options) -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
+        found = run.Run(options, Path(scratch)).everything()
+    _write(found)
+
+
+def _llm(given: argparse.Namespace) -> None:
+    rounds = given.rounds or (1 if given.quick else 3)
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
+        found = llm.measure(rounds, Path(scratch))
+    OUT.mkdir(exist_ok=True)
+    text = markdown(found)
+    print(text)
+    (OUT / "llm.md").write_text(text)
+    (OUT / "llm.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(f"written: {OUT}/llm.md, llm.json")
+
+
+def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     add = parser.add_argument
-    add("--quick", action="store_true", help="2 rounds, concurrency 1 and 16, memory left out")
+    add("parts", nargs="*", metavar="PART", help="servers, llm; default both")
+    add("--quick", action="store_true", help="fewer rounds and cells, memory left out")
     add("--peers", default=list(PEERS), type=_some_of(PEERS), metavar="NAME,...")
     add("--cases", default=list(cases.NAMES), type=_some_of(cases.NAMES), metavar="NAME,...")
     add("--concurrency", type=_some_of(("1", "16", "64")), metavar="NUMBER,...")
-    add("--rounds", type=int, help="default 4")
+    add("--rounds", type=int, help="default 4, of llm 3")
     add("--seconds", type=int, default=1, help="for each cell; the encoder takes twice that")
     given = parser.parse_args()
+    given.parts = given.parts or list(PARTS)
+    if unknown := [part for part in given.parts if part not in PARTS]:
+        parser.error(f"{unknown[0]!r} is none of {', '.join(PARTS)}")
+    return given
+
+
+def _options(given: argparse.Namespace) -> run.Options:
     concurrency = given.concurrency or (["1", "16"] if given.quick else ["1", "16", "64"])
     return run.Options(
         peers=given.peers,

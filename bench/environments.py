@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -22,8 +23,10 @@ def cache() -> Path:
     return Path(root) / "shoal-bench"
 
 
-def python(name: str, requirements: Path) -> Path:
+def python(name: str, requirements: Path, told: Mapping[str, str] | None = None) -> Path:
     """The interpreter of the environment that holds `requirements`, made if it is not there yet.
+
+    `told` are environment variables for what is built from source.
 
     Raises:
         EnvironmentFailed: pip refused; nothing usable is left behind.
@@ -33,19 +36,20 @@ def python(name: str, requirements: Path) -> Path:
     interpreter = folder / "bin" / "python"
     done = folder / "complete"
     if not done.exists():
-        _make(folder, interpreter, requirements)
+        _make(folder, interpreter, requirements, told or {})
         done.touch()
     return interpreter
 
 
-def _make(folder: Path, interpreter: Path, requirements: Path) -> None:
+def _make(folder: Path, interpreter: Path, requirements: Path, told: Mapping[str, str]) -> None:
     print(f"making {folder} (once)", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     create = [sys.executable, "-m", "venv", str(folder)]
     install = [str(interpreter), "-m", "pip", "install", "--quiet", "-r", str(requirements)]
     for command in (create, install):
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        env = {**os.environ, **told}
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
         if ran.returncode:
             shutil.rmtree(folder, ignore_errors=True)
             lines = [line for line in ran.stderr.splitlines() if line.strip()]

@@ -40,7 +40,7 @@ def _throughput(found: Row) -> str:
     ]
     header = ["case", "c", *shown, "÷ best peer", "÷ pytriton", "÷ limit"]
     note = "\\* with its dynamic batching, which was the faster of its configurations there."
-    return "## Answers per second\n\n" + _table(header, lines) + "\n\n" + note
+    return "## Answers per second\n\n" + table(header, lines) + "\n\n" + note
 
 
 def _latency(found: Row) -> str:
@@ -50,7 +50,7 @@ def _latency(found: Row) -> str:
         + [_cell(found, row, name, _percentiles) for name in shown]
         for row in found["rows"]
     ]
-    return "## Latency, ms: p50 / p99\n\n" + _table(["case", "c", *shown], lines)
+    return "## Latency, ms: p50 / p99\n\n" + table(["case", "c", *shown], lines)
 
 
 def _added_table(found: Row) -> str:
@@ -61,7 +61,7 @@ def _added_table(found: Row) -> str:
         if row["concurrency"] == 1
     ]
     title = "## Added to `session.run` at concurrency 1, ms at p50\n\n"
-    return title + _table(["case", *shown], lines) if lines else ""
+    return title + table(["case", *shown], lines) if lines else ""
 
 
 def _shown(found: Row) -> list[str]:
@@ -87,7 +87,7 @@ def _memory(sizes: Mapping[str, Mapping[str, float]]) -> str:
         for name, size in sizes.items()
     ]
     title = "## Memory with the MLP alone, idle after load, MiB PSS\n\n"
-    return title + _table(header, lines) if lines else ""
+    return title + table(header, lines) if lines else ""
 
 
 def _case(row: Row) -> str:
@@ -118,7 +118,7 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def _table(header: list[str], lines: list[list[str]]) -> str:
+def table(header: list[str], lines: list[list[str]]) -> str:
     widths = [max(len(line[place]) for line in [header, *lines]) for place in range(len(header))]
     rule = ["-" * width for width in widths]
     texts = [" | ".join(map(str.ljust, line, widths)) for line in [header, rule, *lines]]

@@ -93,13 +93,13 @@ def an_error_in_plain_text_becomes_json(config: str) -> str:
     return _behind_bind(rules, config)
 
 
-def errors_have_openais_shape_below_v1(config: str) -> str:
+def errors_have_openais_shape_where_openai_is_spoken(config: str) -> str:
     """What `_answer` puts around a message: nothing, or the rest of OpenAI's error."""
-    below = "if { path,field(4,/) -m str v1 }"
+    spoken = "if { path,field(4,/) -m str v1 tokenize detokenize }"
     fields = '{"type": "proxy_error", "param": null, "code": null, "message": '
     rules = (
-        f"    http-request set-var-fmt(txn.open) '{fields}' {below}\n"
-        f"    http-request set-var-fmt(txn.close) '}}' {below}\n"
+        f"    http-request set-var-fmt(txn.open) '{fields}' {spoken}\n"
+        f"    http-request set-var-fmt(txn.close) '}}' {spoken}\n"
     )
     return _behind_bind(rules, config)
 
@@ -162,7 +162,7 @@ POLICY: tuple[Adjustment, ...] = (
     no_log_where_nobody_listens,
     own_errors_keep_their_code,
     an_error_in_plain_text_becomes_json,
-    errors_have_openais_shape_below_v1,
+    errors_have_openais_shape_where_openai_is_spoken,
     an_unknown_path_is_told_in_json,
     a_stranger_learns_no_routes,
     a_request_is_whole_before_a_replica_sees_it,

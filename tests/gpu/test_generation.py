@@ -177,6 +177,13 @@ async def test_each_precision(load, tell, precision, least):
     assert right >= least
 
 
+async def test_an_int8_cache(load, tell):
+    model = load(kv_cache="int8")
+    right = share(await answers(model, [greedy(p) for p, _ in references()]), references())
+    tell(f"int8 cache: {right:.0%}")
+    assert right >= 0.6
+
+
 @pytest.mark.parametrize("precision", [None, "int8", "int4"])
 def test_all_that_counts_runs_on_the_gpu(memory, tmp_path, precision):
     """An operator that has no kernel there would run on the CPU, and only be slow."""

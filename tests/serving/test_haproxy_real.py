@@ -186,8 +186,11 @@ async def test_an_error_that_serve_writes_as_text_becomes_json(client):
     }
 
 
-@pytest.mark.parametrize("path", ["/ops/gone/v1/models", "/ops/chat/v1/nobody"])
-async def test_below_v1_an_error_has_openais_shape(client, path):
+@pytest.mark.parametrize(
+    "path",
+    ["/ops/gone/v1/models", "/ops/chat/v1/nobody", "/ops/gone/tokenize", "/ops/gone/detokenize/"],
+)
+async def test_where_openai_is_spoken_an_error_has_its_shape(client, path):
     answer = await client.get(path)
     message = "no replica can take this request now; try again, or see the status of the Model"
     error = {"type": "proxy_error", "param": None, "code": None, "message": message}

@@ -1,6 +1,5 @@
 """Every sample in `manifests/samples` is loaded, and answers as its stored reference says."""
 
-import json
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 from conftest import SAMPLES, reference
-from tokenizers import Tokenizer
+from spoken import LONGEST, NAMES, spoken
 
 from shoal.cluster.local.manifests import load
 
@@ -50,44 +49,24 @@ ASKED: dict[str, tuple[list[str], str, dict[str, Any], Callable[[Cases, Outputs]
 }
 
 
-# The names that the chat sample answers to, and the model folders with their references.
-SPOKEN = {
-    "chat": "tiny-chat",
-    "pirate": "tiny-chat-lora-pirate",
-    "terse": "tiny-chat-lora-terse",
-}
-
-
 def test_every_sample_is_asked_here() -> None:
     names = {resource.metadata.name for resource in load(SAMPLES).resources}
     assert names == {*ASKED, "chat"}
 
 
-@pytest.mark.parametrize("name", SPOKEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_chat_sample_says_what_its_references_say(samples: dict[str, str], name: str) -> None:
-    cases = spoken(SPOKEN[name])
+    cases = spoken(name)
     body = {
         "model": name,
-        "prompt": [prompt for prompt, _ in cases],
+        "prompt": [case.tokens for case in cases],
         "temperature": 0,
-        "max_tokens": 48,
+        "max_tokens": LONGEST,
     }
     answer = httpx.post(f"{samples['chat']}/v1/completions", json=body, timeout=60)
     assert answer.status_code == 200, answer.text
-    assert [choice["text"] for choice in answer.json()["choices"]] == [text for _, text in cases]
-
-
-def spoken(folder: str) -> list[tuple[list[int], str]]:
-    """Prompts in tokens, and the texts that a model or adapter answers greedily."""
-    models = SAMPLES / "models"
-    tokenizer = Tokenizer.from_file(str(models / "tiny-chat" / "tokenizer.json"))
-    name = "reference-greedy.json" if folder == "tiny-chat" else "reference.json"
-    stored = json.loads((models / folder / name).read_text())
-    cases = stored if isinstance(stored, list) else stored["cases"]
-    texts = [tokenizer.decode(case["greedy_ids"]) for case in cases]
-    # Bytes that are no UTF-8 are not sent.
-    whole = [text.replace("\ufffd", "") for text in texts]
-    return [(case["prompt_ids"], text) for case, text in zip(cases, whole, strict=True)]
+    texts = [choice["text"] for choice in answer.json()["choices"]]
+    assert texts == [case.answer for case in cases]
 
 
 @pytest.mark.parametrize("name", ASKED)

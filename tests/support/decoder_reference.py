@@ -141,3 +141,20 @@ class Reference:
         else:
             slides = number >= config.get("max_window_layers", 0)
         return config["sliding_window"] if slides else None
+
+
+class RoundedReference(Reference):
+    """Keys and values are multiples of `scales`, by the names of the past, of 8 bits."""
+
+    def __init__(self, config, weights, scales):
+        super().__init__(config, weights)
+        self.scales = scales
+
+    def queries_keys_values(self, x, name):
+        queries, keys, values = super().queries_keys_values(x, name)
+        layer = f"past_key_values.{name.split('.')[2]}"
+        return queries, self.kept(keys, f"{layer}.key"), self.kept(values, f"{layer}.value")
+
+    def kept(self, numbers, name):
+        scale = self.scales[name][0, :, 0]
+        return np.clip(np.rint(numbers / scale), -128, 127) * scale

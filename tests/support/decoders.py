@@ -37,6 +37,36 @@ LLAMA3_ROPE = {
     "original_max_position_embeddings": 32,
 }
 YARN_ROPE = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
+# What sets decoders apart: the architecture, and changes of its configuration.
+KINDS = {
+    "Llama": ("Llama", {}),
+    "Llama tied": ("Llama", {"tie_word_embeddings": True}),
+    "Llama with biases": ("Llama", {"attention_bias": True, "mlp_bias": True}),
+    "Llama with a wide head": ("Llama", {"head_dim": 32}),
+    "Llama without groups": ("Llama", {"num_key_value_heads": 4}),
+    "Llama 3": ("Llama", {"rope_scaling": LLAMA3_ROPE, "rope_theta": 500000.0}),
+    "Llama of transformers 5": ("Llama", {"rope_parameters": {"rope_theta": 500.0}}),
+    "Llama with linear scaling": ("Llama", {"rope_scaling": {"type": "linear", "factor": 4.0}}),
+    "Mistral": ("Mistral", {"sliding_window": 5}),
+    "Mistral without a window": ("Mistral", {"sliding_window": None}),
+    "Qwen2": ("Qwen2", {"use_sliding_window": False, "sliding_window": 5}),
+    "Qwen2 with a window": (
+        "Qwen2",
+        {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1},
+    ),
+    "Qwen2 with yarn": ("Qwen2", {"rope_scaling": YARN_ROPE}),
+    "Qwen3": ("Qwen3", {"head_dim": 32, "tie_word_embeddings": True}),
+    "Qwen3 with layer types": (
+        "Qwen3",
+        {
+            "use_sliding_window": True,
+            "sliding_window": 5,
+            "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+        },
+    ),
+    "Phi3": ("Phi3", {"sliding_window": 5}),
+    "Phi3 partly rotated": ("Phi3", {"head_dim": 32, "partial_rotary_factor": 0.5}),
+}
 
 
 def decoder(architecture="Llama", **changes):
@@ -154,7 +184,11 @@ class DecoderGraph:
         return np.array(new, np.int32)
 
     def _empty(self, batch):
-        types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+        types = {
+            "tensor(float)": np.float32,
+            "tensor(float16)": np.float16,
+            "tensor(int8)": np.int8,
+        }
         for spec in self.session.get_inputs():
             if spec.name.startswith("past_key_values"):
                 _, heads, _, head = spec.shape

@@ -54,6 +54,16 @@ class Precision(StrEnum):
     INT4 = "int4"
 
 
+class KvCache(StrEnum):
+    """What keys and values are kept in: `auto` is what the model computes in.
+
+    int8 takes a quarter of float32's memory, and rounds: answers may differ a little.
+    """
+
+    AUTO = "auto"
+    INT8 = "int8"
+
+
 class ExecutionProvider(StrEnum):
     """ONNX Runtime's execution providers that Shoal can be asked for."""
 
@@ -152,6 +162,9 @@ class Generation(Spec):
 
     prefix_cache: ByteSizeOrZero = Quantity("256Mi")
     """Memory that keeps what begins many prompts, so that it is computed once; 0 turns it off."""
+
+    kv_cache: KvCache = KvCache.AUTO
+    """What the keys and values of all these tokens are kept in."""
 
     adapters: Annotated[
         tuple[AdapterSource, ...], Field(max_length=MAX_ADAPTERS), AfterValidator(_unique_names)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from shoal.api.base import Wire
-from shoal.api.model import Backend, Batching, Digest, Generation, Precision, Source, Task
+from shoal.api.model import Backend, Batching, Digest, Generation, KvCache, Precision, Source, Task
 
 DEPLOYMENT = "Replica"
 IMPORT_PATH = "shoal_serving.app:build"
@@ -95,13 +95,15 @@ def revision_name(
 ) -> str:
     """The first 8 hex digits of the sha256 over the bytes and the fields that change the answers.
 
-    `adapters` has the digest of each adapter's bytes, by name. Limits (batching, generation) and
-    addresses do not count: the same bytes read the same way are the same revision.
+    `adapters` has the digest of each adapter's bytes, by name. Limits (batching, and those of
+    generation) and addresses do not count: the same bytes read the same way are the same revision.
     """
     fields = revision.model_dump(mode="json", include={"task", "backend"})
     # Only what is said: what does not speak of them keeps the name that it always had.
     if revision.precision is not Precision.AUTO:
         fields["precision"] = revision.precision
+    if revision.text_generation and revision.text_generation.kv_cache is not KvCache.AUTO:
+        fields["kv_cache"] = revision.text_generation.kv_cache
     if adapters:
         fields["adapters"] = dict(adapters)
     text = json.dumps({"digest": digest, **fields}, sort_keys=True, separators=(",", ":"))

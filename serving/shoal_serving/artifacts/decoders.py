@@ -30,10 +30,14 @@ class Lengths(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DecoderGraph:
-    """A graph that is there, and how it is driven."""
+    """A graph that is there, and how it is driven.
+
+    `head_size` is that of keys and values, where the graph itself need not say it.
+    """
 
     path: Path
     lengths: Lengths
+    head_size: int | None = None
 
 
 def find_decoder(folder: Path) -> DecoderGraph | None:
@@ -56,13 +60,14 @@ def _read_genai(folder: Path) -> DecoderGraph:
     try:
         decoder: Any = json.loads((folder / _GENAI).read_bytes())["model"]["decoder"]
         name, inputs = decoder["filename"], set(decoder["inputs"].values())
+        head_size = int(decoder["head_size"])
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(f"does not describe a decoder: {error!r}") from error
     if not isinstance(name, str) or Path(name).name != name or not (folder / name).is_file():
         raise _damaged(f"names the graph {name!r}, which is not in the folder")
     for lengths in Lengths:
         if lengths in inputs and "input_ids" in inputs:
-            return DecoderGraph(folder / name, lengths)
+            return DecoderGraph(folder / name, lengths, head_size)
     raise ModelUnsupported(
         f"The graph {name} has the inputs {', '.join(sorted(map(str, inputs)))}; "
         f"a decoder is driven by input_ids and {' or '.join(Lengths)}.",

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from shoal.errors import ModelUnsupported
-from shoal_serving.artifacts.decoders import Lengths
+from shoal_serving.artifacts.decoders import DecoderGraph, Lengths
 from shoal_serving.generate.cache import Layout
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
 }
+_CACHED: dict[str, np.dtype[Any]] = _DTYPES | {"tensor(int8)": np.dtype(np.int8)}
 _PAST = "past_key_values."
 _KNOWN = {
     "input_ids",
@@ -56,12 +57,13 @@ class Decoder:
     logits: np.dtype[Any]
 
 
-def read_decoder(session: Any, lengths: Lengths) -> Decoder:
-    """The interface of a session's graph.
+def read_decoder(session: Any, graph: DecoderGraph) -> Decoder:
+    """The interface of a session with that graph.
 
     Raises:
         ModelUnsupported: it has inputs that nobody here can fill, or lacks some.
     """
+    lengths = graph.lengths
     inputs = {node.name: node for node in session.get_inputs()}
     logits = next((node for node in session.get_outputs() if node.name == "logits"), None)
     adapted = tuple(name for name in inputs if name.startswith("lora."))
@@ -77,7 +79,7 @@ def read_decoder(session: Any, lengths: Lengths) -> Decoder:
     picks = "logits_indices" in inputs
     return Decoder(
         session=session,
-        layout=_layout(inputs),
+        layout=_layout(inputs, graph.head_size),
         vocabulary=vocabulary,
         lengths=lengths,
         ragged="query_seqlens" in inputs,
@@ -89,15 +91,16 @@ def read_decoder(session: Any, lengths: Lengths) -> Decoder:
     )
 
 
-def _layout(inputs: dict[str, Any]) -> Layout:
+def _layout(inputs: dict[str, Any], head_size: int | None) -> Layout:
     past = list(_in_order(inputs))
-    if not past or past[0].type not in _DTYPES:
-        raise _unsupported([f"{_PAST}0.key of {' or '.join(_DTYPES)}"])
+    if not past or past[0].type not in _CACHED:
+        raise _unsupported([f"{_PAST}0.key of {' or '.join(_CACHED)}"])
     _, heads, _, size = past[0].shape
+    size = size if head_size is None else head_size
     if not isinstance(heads, int) or not isinstance(size, int):
         raise _unsupported([f"{_PAST}0.key [batch, heads, past, size] with fixed heads and size"])
     names = tuple(node.name for node in past)
-    return Layout(names, heads, size, _DTYPES[past[0].type])
+    return Layout(names, heads, size, _CACHED[past[0].type])
 
 
 def _in_order(inputs: dict[str, Any]) -> Iterator[Any]:

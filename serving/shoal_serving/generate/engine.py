@@ -7,19 +7,16 @@ jobs of that run.
 """
 
 import logging
-import threading
 import time
-from asyncio import AbstractEventLoop
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from shoal.errors import DeadlineExceeded, InferenceFailed, RequestError
+from shoal.errors import DeadlineExceeded, InferenceFailed, Overloaded, RequestError
 from shoal_serving.generate.counting import EngineStatistics
 from shoal_serving.generate.job import Job
+from shoal_serving.generate.outbox import Outbox
 from shoal_serving.generate.pace import Pace
 from shoal_serving.generate.prefix import PrefixCache
 from shoal_serving.generate.request import Delta, Finish
@@ -28,12 +25,12 @@ from shoal_serving.generate.sampling.logprobs import prompt_logprobs
 from shoal_serving.generate.sampling.sampler import Sampled, Sampler
 from shoal_serving.generate.scheduler import Run, Scheduler
 from shoal_serving.generate.speculation import DRAFT, Speculator
+from shoal_serving.generate.worker import Worker
 
 # A child of Ray Serve's logger, so that the lines land in the replica's own log.
 logger = logging.getLogger("ray.serve.shoal.engine")
 
 T = TypeVar("T")
-_News = list[tuple[Job, Delta | RequestError]]
 
 
 class Engine:
@@ -47,13 +44,10 @@ class Engine:
         self._scheduler: Scheduler[Job] = Scheduler(runner.cache.rows, runner.decoder.ragged)
         self._pace = Pace()
         self._speculator = Speculator()
-        self._inbox: list[Callable[[], None]] = []
-        self._news: dict[AbstractEventLoop | None, _News] = defaultdict(list)
+        self._outbox = Outbox()
         self._ended: list[Job] = []
-        self._wake = threading.Condition()
-        self._closing = False
-        self._thread = threading.Thread(target=self._work, name=f"generate-{name}", daemon=True)
-        self._thread.start()
+        self._worker = Worker(f"generate-{name}", self._work, lambda: self._scheduler.busy)
+        self._worker.start()
 
     @property
     def kv_usage(self) -> float:
@@ -64,61 +58,37 @@ class Engine:
         )
 
     def submit(self, job: Job) -> None:
-        """Generate `job` when its turn comes."""
-        self._tell(lambda: self._scheduler.add(job))
+        """Generate `job` when its turn comes.
+
+        Raises:
+            Overloaded: the engine was closed; what took its place can be asked.
+        """
+        if not self._worker.tell(lambda: self._scheduler.add(job)):
+            raise Overloaded("the model was just replaced; try again")
 
     def cancel(self, job: Job) -> None:
         """Nobody reads `job` any more: its row is free before the next step. It may have ended."""
-        self._tell(lambda: self._abort(job))
+        self._worker.tell(lambda: self._abort(job))
 
     def between_steps(self, work: Callable[[], T]) -> "Future[T]":
         """Have `work` done by the engine's thread, which owns the adapters and prefixes."""
-        future: Future[T] = Future()
-
-        def do() -> None:
-            try:
-                future.set_result(work())
-            except Exception as error:
-                future.set_exception(error)
-
-        self._tell(do)
-        return future
+        return self._worker.ask(work)
 
     def close(self) -> None:
         """End what runs, and the thread."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self._thread.join()
-
-    def _tell(self, command: Callable[[], None]) -> None:
-        with self._wake:
-            self._inbox.append(command)
-            self._wake.notify()
+        self._worker.close()
+        left = [*self._scheduler.running, *self._scheduler.waiting]
+        self._fail(left, InferenceFailed("the model was unloaded"))
+        self._outbox.send()
 
     def _work(self) -> None:
-        while self._hear():
-            try:
-                self._step()
-            except Exception as error:
-                logger.exception("a step failed unexpectedly")
-                self._fail(
-                    self._scheduler.running, InferenceFailed(f"the engine failed: {error!r}")
-                )
-            self._forget_ended()
-            self._publish()
-        self._fail(self._jobs(), InferenceFailed("the model was unloaded"))
-        self._publish()
-
-    def _hear(self) -> bool:
-        """Wait until there is something to do, and do what was told; False at the end."""
-        with self._wake:
-            while not (self._inbox or self._closing or self._scheduler.busy):
-                self._wake.wait()
-            commands, self._inbox = self._inbox, []
-        for command in commands:
-            command()
-        return not self._closing
+        try:
+            self._step()
+        except Exception as error:
+            logger.exception("a step failed unexpectedly")
+            self._fail(self._scheduler.running, InferenceFailed(f"the engine failed: {error!r}"))
+        self._forget_ended()
+        self._outbox.send()
 
     def _step(self) -> None:
         now = time.monotonic()
@@ -274,14 +244,14 @@ class Engine:
         if delta.finish is None:
             job.state.accept(sampled.token)
         self._observe(job, now)
-        self._news[job.loop].append((job, delta))
+        self._outbox.put(job, delta)
         if delta.finish is not None:
             self._finish(job, delta.finish)
 
     def _tell_last(self, job: Job) -> None:
         entries = tuple(job.prompt_logprobs)
         delta = Delta(finish=Finish.LENGTH, prompt_logprobs=entries)
-        self._news[job.loop].append((job, delta))
+        self._outbox.put(job, delta)
         self._finish(job, Finish.LENGTH)
 
     def _observe(self, job: Job, now: float) -> None:
@@ -315,15 +285,12 @@ class Engine:
         """What a job that failed has in its row is not to be relied on."""
         if not job.ended:
             job.computed = 0
-            self._news[job.loop].append((job, error))
+            self._outbox.put(job, error)
             self._finish(job, Finish.ABORT)
 
     def _fail(self, jobs: Sequence[Job], error: RequestError) -> None:
         for job in list(jobs):
             self._end(job, error)
-
-    def _jobs(self) -> list[Job]:
-        return [*self._scheduler.running, *self._scheduler.waiting]
 
     def _forget_ended(self) -> None:
         """Free the rows of those that ended; not before a step is over, whose rows are planned."""
@@ -342,26 +309,9 @@ class Engine:
         self.runner.cache.move(left, job.row, job.computed)
         self.runner.adapters[job.row] = job.adapter
 
-    def _publish(self) -> None:
-        news, self._news = self._news, defaultdict(list)
-        for loop, entries in news.items():
-            if loop is None:
-                _deliver(entries)
-                continue
-            with suppress(RuntimeError):  # the loop is closed: nobody is there any more
-                loop.call_soon_threadsafe(_deliver, entries)
-
 
 def _places(job: Job, count: int) -> range:
     """After which of a job's new tokens logits are wanted."""
     if count and job.generation.prompt_logprobs is not None and job.computed < job.prompt:
         return range(count)
     return range(count - 1, count) if count and count == job.pending else range(0)
-
-
-def _deliver(entries: _News) -> None:
-    for job, news in entries:
-        if isinstance(news, RequestError):
-            job.reader.fail(news)
-        else:
-            job.reader.push(news)

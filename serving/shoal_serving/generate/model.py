@@ -17,7 +17,7 @@ from shoal_serving.generate.engine import Engine
 from shoal_serving.generate.grammar.compiling import Grammars
 from shoal_serving.generate.grammar.matcher import Matcher
 from shoal_serving.generate.job import Job, Reader
-from shoal_serving.generate.request import Delta, Generation, Grammar
+from shoal_serving.generate.request import Delta, Generation, Grammar, Sampling
 from shoal_serving.generate.room import Room
 from shoal_serving.generate.sampling.checks import check
 from shoal_serving.generate.sampling.state import SamplingState
@@ -42,7 +42,8 @@ _SCORED_BYTES = 64 * 2**20
 class GenerativeModel(LoadedModel):
     """Generates until it is closed.
 
-    `context` is the most tokens of a prompt and its answer; `room` what the cache was planned for.
+    `context` is the most tokens of a prompt and its answer; `room` what the cache was planned for;
+    `defaults` how it is sampled where a request does not say.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class GenerativeModel(LoadedModel):
         adapters: ServedAdapters,
         vocabulary: Vocabulary,
         template: ChatTemplate | None,
+        defaults: Sampling,
         room: Room,
         precision: str | None,
     ) -> None:
@@ -65,6 +67,7 @@ class GenerativeModel(LoadedModel):
         self.engine = engine
         self.vocabulary = vocabulary
         self.template = template
+        self.defaults = defaults
         self.room = room
         self.context = room.tokens
         self._precision = precision
@@ -192,9 +195,13 @@ class GenerativeModel(LoadedModel):
         reader = _Reader(stream, lambda: self._left(adapter))
         loop = asyncio.get_running_loop()
         job = self._job(generation, adapter, matcher, reader, loop)
+        try:
+            self.engine.submit(job)
+        except BaseException:
+            self._adapters.release(adapter)
+            raise
         self._live += 1
         self._in_flight += 1
-        self.engine.submit(job)
         return stream
 
     def _job(

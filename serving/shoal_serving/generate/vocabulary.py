@@ -101,6 +101,7 @@ def _end_tokens(folder: ModelFolder, tokenizer: Tokenizer) -> frozenset[int]:
     found: set[int | None] = {None if named is None else tokenizer.token_to_id(named)}
     for name in ("generation_config.json", "config.json"):
         found.update(_ids(folder.object(name).get("eos_token_id"), name))
+    found.update(_ids(folder.genai.get("eos_token_id"), "genai_config.json"))
     return frozenset(token for token in found if token is not None)
 
 

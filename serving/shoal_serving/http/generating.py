@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from shoal.errors import ClientGone, InvalidRequest
 from shoal_serving.generate.chat import ChatTemplate
-from shoal_serving.generate.request import Delta, Finish, Generation
+from shoal_serving.generate.request import Delta, Finish, Generation, Sampling
 from shoal_serving.generate.stream import Stream, joined
 from shoal_serving.generate.vocabulary import Vocabulary
 from shoal_serving.http.message import Request
@@ -39,6 +39,8 @@ class GenerativeModel(Protocol):
     def adapters(self) -> Mapping[str, object]: ...
     @property
     def context(self) -> int: ...
+    @property
+    def defaults(self) -> Sampling: ...
     @property
     def task(self) -> TextGeneration: ...
     async def start(self, generation: Generation) -> Stream: ...

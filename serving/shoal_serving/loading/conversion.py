@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from shoal import errors
-from shoal.api.model import Precision
+from shoal.api.model import Generation, KvCache, Precision
 from shoal.api.runtime import ModelRevision
 from shoal_serving.artifacts import Artifact, Cache, Progress
 from shoal_serving.device import Device
@@ -42,11 +42,14 @@ def converted(
 
 
 def _words(revision: ModelRevision, lora: Collection[str], device: Device) -> list[str]:
-    return [
-        *([] if revision.precision is Precision.AUTO else [str(revision.precision)]),
-        *(["--lora", ",".join(sorted(lora))] if lora else []),
-        *([] if device is Device.CPU else ["--device", device]),
-    ]
+    words = [] if revision.precision is Precision.AUTO else [str(revision.precision)]
+    if lora:
+        words += ["--lora", ",".join(sorted(lora))]
+    if (revision.text_generation or Generation()).kv_cache is KvCache.INT8:
+        words.append("--int8-cache")
+    if device is not Device.CPU:
+        words += ["--device", device]
+    return words
 
 
 def _converter(folder: Path, task: str, words: list[str]) -> Callable[[Path], None]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shoal.api.ledger import Bytes
-from shoal.api.model import AdapterSource, Generation, OnnxRuntime, Precision
+from shoal.api.model import AdapterSource, Generation, KvCache, OnnxRuntime, Precision
 from shoal.api.runtime import ModelRevision, revision_name
 from shoal.errors import LoadError, ModelUnsupported
 from shoal_serving.artifacts import Artifact, Progress
@@ -20,6 +20,7 @@ from shoal_serving.generate.adapters import (
 )
 from shoal_serving.generate.chat import ChatTemplate, open_chat_template
 from shoal_serving.generate.decoder import Decoder, read_decoder
+from shoal_serving.generate.defaults import read_defaults
 from shoal_serving.generate.engine import Engine
 from shoal_serving.generate.model import GenerativeModel
 from shoal_serving.generate.prefix import BLOCK, PrefixCache
@@ -110,14 +111,11 @@ def _device(revision: ModelRevision) -> Device:
 
 def _differs_by_adapters(serving: GenerativeModel, revision: ModelRevision, files: _Files) -> bool:
     """Whether the loaded graph and cache will do, whatever has become of the adapters."""
-    limits = [
-        (revision.precision, revision.backend, one.max_sequences, one.max_tokens, one.prefix_cache)
-        for revision, one in (
-            (serving.config, _generation(serving.config)),
-            (revision, _generation(revision)),
-        )
-    ]
-    same = serving.digest == files.base.digest and limits[0] == limits[1]
+    before, wanted = (
+        (one.precision, one.backend, _generation(one).model_copy(update={"adapters": ()}))
+        for one in (serving.config, revision)
+    )
+    same = serving.digest == files.base.digest and before == wanted
     return same and set(files.projections) <= set(serving.projections)
 
 
@@ -146,6 +144,12 @@ def _find_graph(
             f"The source holds the graph {found.path.name}, whose precision is what it is; "
             f"{revision.precision} was asked for.",
             "Leave spec.precision out, or serve the checkpoint (safetensors).",
+        )
+    if _generation(revision).kv_cache is not KvCache.AUTO:
+        raise ModelUnsupported(
+            f"The source holds the graph {found.path.name}, whose KV cache is what it is; "
+            f"{_generation(revision).kv_cache} was asked for.",
+            "Leave spec.generation.kvCache out, or serve the checkpoint (safetensors).",
         )
     return found
 
@@ -206,7 +210,7 @@ def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, threads: 
     folder, most = ModelFolder(files.base.folder), _generation(revision).max_tokens
     context = min(most, folder.max_length() or most)
     session, device = open_session(graph.path, _runtime(revision), threads), _device(revision)
-    decoder = read_decoder(session, graph.lengths)
+    decoder = read_decoder(session, graph)
     _check_dtype(decoder, device)
     adapters = ServedAdapters(AdapterStacks(map(spec_of, session.get_inputs())))
     adapters.change(files.adapters, ())
@@ -216,9 +220,9 @@ def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, threads: 
 
 
 def _check_dtype(decoder: Decoder, device: Device) -> None:
-    """A GPU would have the CPU attend to what is no float16, and nobody would be told."""
+    """What a GPU has no attention for would be computed by the CPU, and nobody told."""
     dtype = decoder.layout.dtype
-    if device is Device.CUDA and dtype != np.float16:
+    if device is Device.CUDA and dtype == np.float32:
         raise ModelUnsupported(
             f"The graph's keys and values are {dtype}; ONNX Runtime's attention on a GPU computes "
             "in float16 only.",
@@ -260,6 +264,7 @@ def _assembled(
         adapters=adapters,
         vocabulary=parts.vocabulary,
         template=parts.template,
+        defaults=read_defaults(parts.folder, decoder.vocabulary),
         room=room,
         precision=_precision(parts.folder, revision),
     )

@@ -48,6 +48,12 @@ class ModelFolder:
     def sentence_config(self) -> dict[str, Any]:
         return self.object("sentence_bert_config.json")
 
+    @cached_property
+    def genai(self) -> dict[str, Any]:
+        """What ONNX Runtime GenAI's builder says of the model, in place of config.json."""
+        model = self.object("genai_config.json").get("model", {})
+        return model if isinstance(model, dict) else {}
+
     def object(self, name: str) -> dict[str, Any]:
         """The JSON object in the file `name`; empty where there is no such file.
 
@@ -95,6 +101,7 @@ class ModelFolder:
             self.tokenizer_config.get("model_max_length"),
             self.sentence_config.get("max_seq_length"),
             self._positions(),
+            self.genai.get("context_length"),
         ]
         known = [int(limit) for limit in limits if limit and 0 < limit < _UNLIMITED]
         return min(known, default=None)

@@ -180,9 +180,10 @@ NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at eac
         (
             {"maxLength": 5},
             "maxLength: Unknown field: 5: expected one of maxSequences, maxTokens, prefixCache, "
-            "adapters",
+            "kvCache, adapters",
         ),
         ({"maxSequences": 0}, "maxSequences: Invalid value: 0: expected greater than or equal"),
+        ({"kvCache": "fp8"}, 'kvCache: Invalid value: "fp8"'),
         ({"maxTokens": "9"}, 'maxTokens: Invalid value: "9": expected a whole number'),
         (
             {"prefixCache": "0.5"},

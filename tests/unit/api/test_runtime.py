@@ -51,6 +51,7 @@ def test_a_revision_is_eight_hexadecimal_digits():
     [
         {"task": Task.TEXT_RANKING},
         {"precision": Precision.INT8},
+        {"text_generation": {"kv_cache": "int8"}},
         {"backend": {"onnx_runtime": {"session_options": {"execution_mode": "parallel"}}}},
     ],
 )
@@ -70,6 +71,7 @@ def test_other_bytes_are_another_revision():
         {"source": {"uri": "https://elsewhere/echo"}},
         {"cached": DIGEST},
         {"text_generation": {"max_sequences": 4}},
+        {"text_generation": {"kv_cache": "auto"}},
     ],
 )
 def test_limits_and_addresses_are_the_same_revision(changed):
@@ -94,6 +96,7 @@ def test_other_adapters_are_another_revision_whatever_their_order():
         ({"source": {"uri": "file:///models/echo", "digest": DIGEST}}, False),
         ({"precision": Precision.INT8}, False),
         ({"text_generation": {"max_tokens": 512}}, False),
+        ({"text_generation": {"kv_cache": "int8"}}, False),
     ],
 )
 def test_what_is_loaded_anew(changed, same):

@@ -15,7 +15,8 @@ def built(tmp_path):
     """A folder as the builder leaves it, with these inputs."""
 
     def make(*inputs, filename="decoder.onnx"):
-        decoder = {"filename": filename, "inputs": {name: name for name in inputs} | PAST}
+        names = {name: name for name in inputs} | PAST
+        decoder = {"filename": filename, "inputs": names, "head_size": 16}
         config = {"model": {"decoder": decoder, "type": "llama"}, "search": {}}
         (tmp_path / "genai_config.json").write_text(json.dumps(config))
         (tmp_path / "decoder.onnx").touch()
@@ -34,7 +35,7 @@ def built(tmp_path):
 )
 def test_a_builder_s_graph_says_how_it_is_driven(built, inputs, lengths):
     folder = built(*inputs)
-    assert find_decoder(folder) == DecoderGraph(folder / "decoder.onnx", lengths)
+    assert find_decoder(folder) == DecoderGraph(folder / "decoder.onnx", lengths, 16)
 
 
 @pytest.mark.parametrize("inputs", [("input_ids", "block_table"), ("inputs_embeds",)])

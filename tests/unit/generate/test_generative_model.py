@@ -143,6 +143,14 @@ async def test_what_still_runs_when_it_is_closed_is_told_so(load):
         await whole_of(stream)
 
 
+async def test_a_model_that_was_closed_says_try_again(load):
+    model = load()
+    await asyncio.to_thread(model.close)
+    with pytest.raises(Overloaded, match="just replaced"):
+        await model.start(greedy(PROMPT))
+    await model.drain()
+
+
 async def test_a_proof_passes_beside_a_full_house(load):
     model = load(max_sequences=2)
     streams = [await model.start(endless()) for _ in range(2)]

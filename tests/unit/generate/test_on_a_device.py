@@ -82,6 +82,12 @@ async def test_other_precisions_agree_mostly(load, precision, least):
     assert agreeing(got, references()) >= least
 
 
+async def test_an_int8_cache_agrees_mostly(load):
+    model = load(kv_cache="int8")
+    got = await answers(model, [greedy(prompt) for prompt, _ in references()])
+    assert agreeing(got, references()) >= 20
+
+
 def test_auto_is_fp16(load):
     assert load().precision == "fp16"
 

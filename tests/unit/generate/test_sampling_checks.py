@@ -20,7 +20,7 @@ from shoal_serving.generate.sampling.checks import check, check_logprobs
         ("repetition_penalty", [0.0, -1.0, math.inf, math.nan]),
         ("presence_penalty", [-2.1, 2.1, math.nan]),
         ("frequency_penalty", [-2.1, 2.1, math.nan]),
-        ("seed", [1 << 63, -(1 << 63) - 1]),
+        ("seed", [1 << 64, -(1 << 63) - 1]),
         ("logprobs", [-1, 21]),
         ("logit_bias", [{-1: 0.0}, {100: 0.0}, {1: 100.5}, {1: -101.0}, {1: math.nan}]),
     ],

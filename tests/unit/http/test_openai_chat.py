@@ -204,6 +204,10 @@ async def test_a_name_that_is_not_here_is_told_those_that_are(app, model):
     assert "serves 'm', 'polite'" in answer.json["error"]["message"]
 
 
+async def test_the_name_that_hugging_faces_client_gives_a_url_is_the_models_own(app, model):
+    assert (await chat(app, model="dummy")).json["model"] == "m"
+
+
 async def test_every_role_has_its_place_in_the_prompt(app, model):
     call = {
         "id": "call_1",
@@ -237,6 +241,10 @@ async def test_a_message_may_be_gone_on_with_and_repeated(app, model):
     [
         ({"response_format": {"type": "text"}}, None),
         ({"response_format": {"type": "json_object"}}, Grammar(GrammarKind.JSON_OBJECT)),
+        (
+            {"response_format": {"type": "json_object", "value": {"type": "array"}}},
+            Grammar(GrammarKind.JSON_SCHEMA, {"type": "array"}),
+        ),
         (
             {
                 "response_format": {

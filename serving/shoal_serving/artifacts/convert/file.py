@@ -24,17 +24,28 @@ def write(
     out: Path,
     inline_limit: int = INLINE_LIMIT,
 ) -> None:
-    """Write `model` with `weights` as its initializers to `out`, which appears when complete.
+    """Write `model` with `weights` as its initializers to `out`: `store`, and then `save`."""
+    save(model, store(weights, out, inline_limit), out)
 
-    Weights of more than `inline_limit` bytes in all go to `<out>.data`, ONNX's external data. One
+
+def store(
+    weights: Sequence[Initializer], out: Path, inline_limit: int = INLINE_LIMIT
+) -> list[TensorProto]:
+    """The initializers of a model at `out` that is still to be saved.
+
+    Those of more than `inline_limit` bytes in all are in `<out>.data`, ONNX's external data. One
     piece of one tensor is in memory at a time.
     """
     if sum(weight.size for weight in weights) <= inline_limit:
-        model.graph.initializer.extend(_inline(weight) for weight in weights)
-    else:
-        data = out.with_name(f"{out.name}.data")
-        with _replacing(data) as file:
-            model.graph.initializer.extend(_external(w, file, data.name) for w in weights)
+        return [_inline(weight) for weight in weights]
+    data = out.with_name(f"{out.name}.data")
+    with _replacing(data) as file:
+        return [_external(weight, file, data.name) for weight in weights]
+
+
+def save(model: onnx.ModelProto, tensors: Sequence[TensorProto], out: Path) -> None:
+    """Write `model` with `tensors` as its initializers to `out`, which appears when complete."""
+    model.graph.initializer.extend(tensors)
     with _replacing(out) as file:
         file.write(model.SerializeToString())
 

@@ -134,17 +134,18 @@ class Graph:
 
     def integers(self, *values: int) -> str:
         """An INT64 constant of rank 1."""
-        return self._constant(f"int64{list(values)}", np.array(values, np.int64))
+        return self.constant(f"int64{list(values)}", np.array(values, np.int64))
 
     def integer(self, value: int) -> str:
         """An INT64 constant of rank 0."""
-        return self._constant(f"int64({value})", np.array(value, np.int64))
+        return self.constant(f"int64({value})", np.array(value, np.int64))
 
     def number(self, value: float) -> str:
         """A float32 constant of rank 0."""
-        return self._constant(f"float32({value})", np.array(value, np.float32))
+        return self.constant(f"float32({value})", np.array(value, np.float32))
 
-    def _constant(self, name: str, values: NDArray[np.generic]) -> str:
+    def constant(self, name: str, values: NDArray[np.generic]) -> str:
+        """Values that are part of the model itself, and not of its weights."""
         if name not in self._constants:
             self._constants[name] = numpy_helper.from_array(values, name)
         return name

@@ -8,7 +8,7 @@ from shoal_serving.generate.request import Sampling
 
 # vLLM's default of `max_logprobs`, and OpenAI's limit of `top_logprobs`.
 MOST_LOGPROBS = 20
-_SEEDS = range(-(1 << 63), 1 << 63)
+_SEEDS = range(-(1 << 63), 1 << 64)
 
 # (parameter, whether it is fine, what was expected). The ranges are vLLM's; logit_bias is OpenAI's.
 _RANGES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
@@ -33,7 +33,7 @@ def check(sampling: Sampling, vocabulary: int) -> None:
         if not fine(value):
             raise _refused(name, value, expected)
     if sampling.seed is not None and sampling.seed not in _SEEDS:
-        raise _refused("seed", sampling.seed, "a whole number that fits 64 bits, with a sign")
+        raise _refused("seed", sampling.seed, "a whole number of 64 bits, with a sign or without")
     check_logprobs(sampling.logprobs, "logprobs")
     _check_bias(sampling, vocabulary)
 

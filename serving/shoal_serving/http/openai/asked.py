@@ -10,6 +10,9 @@ from shoal_serving.http.message import Request
 from shoal_serving.http.oip.wording import quoted_all, shown
 from shoal_serving.model import LoadedModel
 
+# `huggingface_hub` sends this as the model where it was given a URL instead of a name.
+_NAMELESS = "dummy"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -46,6 +49,8 @@ def asked_to_generate(request: Request, body: Mapping[str, Any]) -> Asked:
         return Asked(model, model.name, None)
     if isinstance(asked, str) and asked in model.adapters:
         return Asked(model, asked, asked)
+    if asked == _NAMELESS:
+        return Asked(model, model.name, None)
     raise unknown(asked, [model.name, *model.adapters])
 
 

@@ -66,7 +66,7 @@ def common_of(
     usage, continuous = _stream_options(fields, stream)
     vocabulary = model.vocabulary.size
     # What the model's own folder says of sampling, where the model knows it.
-    defaults: Sampling = getattr(model, "defaults", Sampling())
+    defaults = model.defaults
     skip = fields.flag("skip_special_tokens")
     return Common(
         choices=fields.integer("n", 1, MOST_CHOICES) or 1,

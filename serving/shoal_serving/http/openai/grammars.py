@@ -46,6 +46,9 @@ def _response_format(value: Any) -> Grammar | None:
         )
     if form == "json_schema":
         return Grammar(GrammarKind.JSON_SCHEMA, _schema(value.get("json_schema")))
+    if form == "json_object" and value.get("value") is not None:
+        # text-generation-inference's way to give a schema, and so that of `huggingface_hub`.
+        return output_grammar("json", value["value"], "response_format.value")
     return _JSON_OBJECT if form == "json_object" else None
 
 

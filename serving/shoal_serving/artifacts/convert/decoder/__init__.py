@@ -16,6 +16,7 @@ Supported, by `architectures` of config.json:
                          down_proj; Phi3: qkv_proj, o_proj, gate_up_proj, down_proj
     hidden_act           silu
     head_dim             multiples of 16
+    scales               keys and values as int8 (CPU, and CUDA's float16)
 
 Everything else is refused by name. The graph's interface is `build_decoder`'s.
 """
@@ -23,17 +24,19 @@ Everything else is refused by name. The graph's interface is `build_decoder`'s.
 from collections.abc import Collection
 
 from shoal_serving.artifacts.convert.config import Config
+from shoal_serving.artifacts.convert.decoder.calibration import calibrate
 from shoal_serving.artifacts.convert.decoder.decoder import Decoder
 from shoal_serving.artifacts.convert.decoder.family import read_family
 from shoal_serving.artifacts.convert.decoder.lora import check_projections
 from shoal_serving.artifacts.convert.decoder.precisions import read_storage
+from shoal_serving.artifacts.convert.decoder.scales import CacheScales
 from shoal_serving.artifacts.convert.decoder.sizes import read_sizes
 from shoal_serving.artifacts.convert.graph import Graph
 from shoal_serving.artifacts.convert.precision import Precision
 from shoal_serving.artifacts.convert.weights import Weights
 from shoal_serving.device import Device
 
-__all__ = ["TASKS", "build_decoder"]
+__all__ = ["TASKS", "build_decoder", "calibrate"]
 
 TASKS = ("text-generation",)
 
@@ -43,13 +46,16 @@ def build_decoder(
     weights: Weights,
     precision: Precision | None,
     lora: Collection[str] = (),
+    scales: CacheScales | None = None,
     device: Device = Device.CPU,
 ) -> Graph:
     """The checkpoint's graph. B sequences are run together, S new tokens of each.
 
     `lora` names the projections that adapters may change, such as q_proj; where there are some,
-    the graph has the inputs of the second list too. A graph for a GPU computes in float16 and has
-    no query_seqlens: B is 1 where S is not, and no sequence idles.
+    the graph has the inputs of the second list too. `scales`, which `calibrate` measures on the
+    graph without them, make it keep keys and values as int8. A graph for a GPU computes in float16
+    and has no query_seqlens, which no onnxruntime-gpu has yet: B is 1 where S is not, and no
+    sequence idles.
 
     Inputs:
         input_ids: INT64 [B, S]; the new tokens of each sequence, those of a shorter one padded
@@ -61,11 +67,12 @@ def build_decoder(
         logits_indices: INT64 [R]; for which tokens logits are wanted, as places in the flattened
             input_ids, of which token s of sequence b is number b * S + s. Any number, any order.
         past_key_values.{layer}.key and .value: [B, kv_heads, P, head_dim]; float32, or float16
-            if the precision is or the graph is for a GPU. P is 0 at first.
+            if the precision is or the graph is for a GPU; INT8 with scales. P is 0 at first.
     Inputs of adapters, which together have N rows; one of rank r has r of them, in every A and B:
         adapter_ids: INT64 [B]; each sequence's adapter. One that no row has, such as 0, is none.
         lora.adapters: INT64 [N]; the adapter of each row.
-        lora.{layer}.{projection}.a: [N, inputs]; A, as PEFT keeps it. Its type is that of the past.
+        lora.{layer}.{projection}.a: [N, inputs]; A, as PEFT keeps it; float32, or
+            float16 if the precision is.
         lora.{layer}.{projection}.b: [N, outputs]; B of PEFT, transposed, and scaled by alpha / r.
     Outputs:
         logits: FLOAT [R, vocabulary].
@@ -84,5 +91,5 @@ def build_decoder(
     sizes = read_sizes(config, family)
     storage = read_storage(config, precision, device)
     graph = Graph(family.architecture, weights, storage.dtype)
-    Decoder(graph, sizes, storage, lora, ragged=device is Device.CPU).build()
+    Decoder(graph, sizes, storage, lora, scales, ragged=device is Device.CPU).build()
     return graph

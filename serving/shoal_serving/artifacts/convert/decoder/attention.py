@@ -4,32 +4,44 @@ queries and keys by their positions.
 
 from typing import Any
 
+import numpy as np
 from onnx import TensorProto, helper
 
+from shoal_serving.artifacts.convert.decoder.scales import CacheScales
 from shoal_serving.artifacts.convert.decoder.sizes import Sizes
 from shoal_serving.artifacts.convert.decoder.storage import Linear, Storage
 from shoal_serving.artifacts.convert.graph import BATCH, MICROSOFT, Graph
 
-_QUERY_SEQLENS = 16  # its place among the operator's inputs
+# Places among the operator's inputs.
+_K_SCALE, _QUERY_SEQLENS = 12, 16
 
 
 class Attention:
-    """The attention of every layer, and the inputs and outputs that it brings."""
+    """The attention of every layer, and the inputs and outputs that it brings.
+
+    Where there are `scales`, past and present are int8. `ragged`: how many new tokens each sequence
+    has is an input (ONNX Runtime 1.32 and newer).
+    """
 
     def __init__(
-        self, graph: Graph, sizes: Sizes, storage: Storage, ids: str, ragged: bool
+        self,
+        graph: Graph,
+        sizes: Sizes,
+        storage: Storage,
+        ids: str,
+        scales: CacheScales | None,
+        ragged: bool,
     ) -> None:
-        """`ragged`: how many new tokens each sequence has is an input (ONNX Runtime 1.32)."""
         self._graph = graph
         self._sizes = sizes
         self._storage = storage
+        self._scales = scales
         self._shape = graph.op("Shape", ids)
         self._lengths = (
             graph.input("seqlens_k", TensorProto.INT32, [BATCH]),
             graph.input("total_sequence_length", TensorProto.INT32, []),
         )
-        counts = [graph.input("query_seqlens", TensorProto.INT32, [BATCH])] if ragged else []
-        self._counts = tuple(counts)
+        self._counts = [graph.input("query_seqlens", TensorProto.INT32, [BATCH])] if ragged else []
         self._caches = tuple(graph.add(cache) for cache in sizes.rope.caches(graph.dtype))
 
     def mix(self, number: int, normed: str) -> str:
@@ -38,23 +50,27 @@ class Attention:
         past = self._past(number)
         present = tuple(name.replace("past_key_values", "present") for name in past)
         mixed = f"model.layers.{number}.self_attn"
-        inputs = (*self._queries_keys_values(number, normed), *past, *self._lengths, *self._caches)
+        inputs = [*self._queries_keys_values(number, normed), *past, *self._lengths, *self._caches]
+        inputs += [""] * (_QUERY_SEQLENS - len(inputs))
+        if self._scales is not None:
+            inputs[_K_SCALE : _K_SCALE + 2] = [self._scale(name, self._scales) for name in past]
+        inputs += self._counts
+        while not inputs[-1]:
+            inputs.pop()
         graph.node(
             "GroupQueryAttention",
-            [*inputs, *self._last_inputs(len(inputs))],
+            inputs,
             [mixed, *present],
             domain=MICROSOFT,
             num_heads=sizes.heads,
             kv_num_heads=sizes.kv_heads,
             do_rotary=1,
             **self._window(number),
+            **self._rounding,
         )
         for name in present:
             graph.declare(name, self._type, [BATCH, sizes.kv_heads, "total", sizes.head])
         return graph.op("Reshape", mixed, graph.integers(-1, sizes.query))
-
-    def _last_inputs(self, before: int) -> list[str]:
-        return [*[""] * (_QUERY_SEQLENS - before), *self._counts] if self._counts else []
 
     def project(self, number: int, mixed: str) -> str:
         """What attention changes in the hidden states."""
@@ -71,8 +87,21 @@ class Attention:
         names = (f"past_key_values.{number}.{part}" for part in ("key", "value"))
         return tuple(self._graph.input(name, self._type, shape) for name in names)
 
+    def _scale(self, name: str, scales: CacheScales) -> str:
+        return self._graph.constant(f"{name}.scale", scales[name].astype(np.float32))
+
+    @property
+    def _rounding(self) -> dict[str, Any]:
+        """A scale for each number of each head, of which an integer is so many."""
+        if self._scales is None:
+            return {}
+        kind = "PER_CHANNEL"
+        return {"k_quant_type": kind, "v_quant_type": kind, "kv_cache_bit_width": 8}
+
     @property
     def _type(self) -> int:
+        if self._scales is not None:
+            return TensorProto.INT8
         return helper.np_dtype_to_tensor_dtype(self._graph.dtype)
 
     def _queries_keys_values(self, number: int, normed: str) -> tuple[str, str, str]:

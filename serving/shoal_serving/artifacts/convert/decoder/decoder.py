@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from shoal_serving.artifacts.convert.decoder.attention import Attention
 from shoal_serving.artifacts.convert.decoder.lora import Adapted
+from shoal_serving.artifacts.convert.decoder.scales import CacheScales
 from shoal_serving.artifacts.convert.decoder.sizes import Sizes
 from shoal_serving.artifacts.convert.decoder.storage import Linear, Storage
 from shoal_serving.artifacts.convert.graph import MICROSOFT, Graph
@@ -25,7 +26,8 @@ _EMBEDDINGS = "model.embed_tokens"
 class Decoder:
     """A decoder in a graph; adapters may change the projections that `lora` names.
 
-    `ragged`: several new tokens of several sequences run together.
+    With `scales`, keys and values are kept as int8. `ragged`: several new tokens of several
+    sequences run together.
     """
 
     def __init__(
@@ -34,13 +36,14 @@ class Decoder:
         sizes: Sizes,
         storage: Storage,
         lora: Collection[str] = (),
+        scales: CacheScales | None = None,
         ragged: bool = True,
     ) -> None:
         self._graph = graph
         self._sizes = sizes
         self._ids = graph.input("input_ids")
         self._storage = Adapted(storage, graph, self._ids, lora)
-        self._attention = Attention(graph, sizes, self._storage, self._ids, ragged)
+        self._attention = Attention(graph, sizes, self._storage, self._ids, scales, ragged)
         self._rows = graph.input("logits_indices", shape=["logits"])
 
     def build(self) -> None:

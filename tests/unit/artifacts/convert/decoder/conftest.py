@@ -25,8 +25,8 @@ def checkpoint(tmp_path):
 def graph(tmp_path):
     """Convert a folder and open the graph."""
 
-    def make(folder, precision=None, lora=()):
-        convert(folder, "text-generation", tmp_path / "model.onnx", precision, lora)
+    def make(folder, precision=None, lora=(), int8_cache=False):
+        convert(folder, "text-generation", tmp_path / "model.onnx", precision, lora, int8_cache)
         return DecoderGraph(tmp_path / "model.onnx")
 
     return make

@@ -93,6 +93,15 @@ def test_an_adapter_is_added_to_what_is_packed(write, tmp_path, tokens):
     np.testing.assert_allclose(got, np.concatenate(expected), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_keys_and_values_may_be_kept_as_int8(write, graph, tokens, method):
+    folder, _, _ = write(method)
+    (prompt,) = tokens(20)
+    whole = graph(folder).run([prompt], [20], range(20))
+    rounded = graph(folder, int8_cache=True).run([prompt], [20], range(20))
+    assert 0 < np.abs(rounded - whole).mean() < 0.1 * whole.std()
+
+
 def test_a_layer_that_was_spared_stays_as_it_is(write, tmp_path):
     spared = "model.layers.0.mlp.down_proj"
 
