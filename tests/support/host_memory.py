@@ -2,6 +2,8 @@
 
 import ctypes
 
+from shoal.errors import InferenceFailed
+
 
 class HostMemory:
     """At most `limit` bytes."""
@@ -11,6 +13,7 @@ class HostMemory:
     def __init__(self, limit=2**40):
         self.limit = limit
         self.blocks = {}
+        self.broken = False
 
     def allocate(self, size):
         if sum(map(len, self.blocks.values())) + size > self.limit:
@@ -23,6 +26,8 @@ class HostMemory:
         del self.blocks[address]
 
     def copy(self, source, target, extent):
+        if self.broken:
+            raise InferenceFailed("the device fails")
         for plane in range(extent.planes):
             for line in range(extent.lines):
                 ctypes.memmove(

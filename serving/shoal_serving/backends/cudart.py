@@ -10,7 +10,7 @@ import os
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_void_p
 from typing import Any
 
-from shoal.errors import ProviderUnavailable
+from shoal.errors import InferenceFailed, ProviderUnavailable
 from shoal_serving.device import Device
 from shoal_serving.generate.device_cache import Box, Extent
 
@@ -18,10 +18,6 @@ from shoal_serving.generate.device_cache import Box, Extent
 _LIBRARIES = ("libcudart.so.13", "libcudart.so.12")
 _OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 _EITHER_WAY = 4  # cudaMemcpyDefault: the addresses tell where they are
-
-
-class CudaError(RuntimeError):
-    """A call that failed, in CUDA's words."""
 
 
 class _Pointer(ctypes.Structure):
@@ -52,7 +48,10 @@ class _Copy(ctypes.Structure):
 
 
 class CudaMemory:
-    """GPU 0's; may be used from any thread."""
+    """GPU 0's; may be used from any thread.
+
+    Every method raises InferenceFailed, in CUDA's words, where a call fails.
+    """
 
     device = Device.CUDA.value
 
@@ -92,7 +91,7 @@ class CudaMemory:
     def _check(self, status: int) -> None:
         if status:
             said = self._library.cudaGetErrorString(status)
-            raise CudaError(f"CUDA failed: {said.decode()} ({status})")
+            raise InferenceFailed(f"CUDA failed: {said.decode()} ({status})")
 
 
 def _pointer(box: Box) -> _Pointer:

@@ -33,7 +33,10 @@ class Extent:
 
 
 class Memory(Protocol):
-    """A device's memory. `device` is its name for ONNX Runtime."""
+    """A device's memory. `device` is its name for ONNX Runtime.
+
+    Every method raises InferenceFailed where the device fails.
+    """
 
     device: str
 

@@ -1,6 +1,6 @@
 """Where the keys and values of running sequences are kept: where the session computes."""
 
-from shoal.errors import MemoryExceeded
+from shoal.errors import InferenceFailed, MemoryExceeded, ModelLoadFailed
 from shoal_serving.backends.cudart import CudaMemory
 from shoal_serving.device import Device
 from shoal_serving.generate.cache import KeyValueCache, KeyValues, Layout
@@ -13,6 +13,8 @@ def open_rows(layout: Layout, rows: int, capacity: int, device: Device) -> KeyVa
 
     Raises:
         MemoryExceeded: there is not as much.
+        ModelLoadFailed: the device fails.
+        ProviderUnavailable: no session runs on it.
     """
     try:
         if device is Device.CUDA:
@@ -23,4 +25,8 @@ def open_rows(layout: Layout, rows: int, capacity: int, device: Device) -> KeyVa
         raise MemoryExceeded(
             f"{holder} has no {mebibytes(layout.token_bytes * rows * capacity)} for the KV cache.",
             "Lower spec.generation.maxSequences or .maxTokens.",
+        ) from error
+    except InferenceFailed as error:
+        raise ModelLoadFailed(
+            f"The GPU gives no memory: {error}.", "Check the GPU and its driver."
         ) from error

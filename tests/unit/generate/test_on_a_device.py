@@ -16,7 +16,7 @@ from chat_models import (
 from host_memory import HostMemory
 
 from shoal.api.model import Backend, ExecutionProvider, OnnxRuntime
-from shoal.errors import MemoryExceeded, ModelUnsupported
+from shoal.errors import InferenceFailed, MemoryExceeded, ModelUnsupported
 from shoal_serving.loading import load_model
 
 # Of 30 prompts; the others end otherwise in float16.
@@ -95,6 +95,27 @@ def test_auto_is_fp16(load):
 def test_fp32_is_refused(load):
     with pytest.raises(ModelUnsupported, match="a GPU computes in fp16 only"):
         load(precision="fp32")
+
+
+async def test_a_device_that_fails_ends_what_is_moved_and_no_more(load, memory):
+    model = load(prefix_cache="0")
+    short, long = (greedy(references()[0][0], most=most) for most in (1, 12))
+    expected = await answer(model, long)
+    memory.broken = True
+    first, second = await model.start(short), await model.start(long)
+    assert [token async for delta in first for token in delta.tokens]
+    with pytest.raises(InferenceFailed, match="the device fails"):
+        [delta async for delta in second]
+    memory.broken = False
+    assert await answer(model, long) == expected
+
+
+async def test_a_prefix_that_cannot_be_read_is_not_kept(load, memory):
+    model, asked = load(), greedy(references()[0][0])
+    model.engine.prefixes.clear()
+    memory.broken = True
+    assert await answer(model, asked) == await answer(model, asked)
+    assert model.engine.prefixes.size == 0
 
 
 def test_what_is_in_the_gpus_memory_is_told_apart(load, memory):
