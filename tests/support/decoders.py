@@ -149,6 +149,7 @@ class DecoderGraph:
         )
         self.more = {}  # inputs that are the same in every run
         self._outputs = [spec.name for spec in self.session.get_outputs()]
+        self._ragged = any(spec.name == "query_seqlens" for spec in self.session.get_inputs())
         self.forget()
 
     def forget(self):
@@ -164,10 +165,11 @@ class DecoderGraph:
         feeds = {
             "input_ids": rows,
             "seqlens_k": np.array(lengths, np.int32) - 1,
-            "query_seqlens": self._new(lengths, rows.shape[1]),
             "total_sequence_length": np.array(max(lengths), np.int32),
             "logits_indices": np.array(indices, np.int64),
         }
+        if self._ragged:
+            feeds["query_seqlens"] = self._new(lengths, rows.shape[1])
         self._lengths = list(lengths)
         values = self.session.run(self._outputs, feeds | self.more | self.past)
         outputs = dict(zip(self._outputs, values, strict=True))

@@ -67,23 +67,26 @@ def quantized(weights, group, method):
     return packed, meant
 
 
-def rounded(weight, bits, block=32):
-    """A matrix with every block of a row rounded, so that its farthest number is the lowest."""
+def rounded(weight, bits, dtype=np.float32, block=32):
+    """A matrix with every block of a row rounded, so that its farthest number is the lowest.
+
+    Scales are of `dtype`.
+    """
     lowest, out = -(2 ** (bits - 1)), np.zeros_like(weight)
     for row in range(len(weight)):
         for start in range(0, weight.shape[1], block):
             part = weight[row, start : start + block]
-            scale = part[np.abs(part).argmax()] / lowest
+            scale = np.float32(dtype(part[np.abs(part).argmax()] / lowest))
             if scale:
                 whole = np.clip(np.rint(part / scale), lowest, -lowest - 1)
                 out[row, start : start + block] = whole * scale
     return out
 
 
-def rounded_weights(weights, bits):
+def rounded_weights(weights, bits, dtype=np.float32):
     """A checkpoint's weights with the layers in `bits`, embeddings and head in 8."""
     words = ("model.embed_tokens.weight", "lm_head.weight")
     return {
-        name: rounded(w, 8 if name in words else bits) if w.ndim == 2 else w
+        name: rounded(w, 8 if name in words else bits, dtype) if w.ndim == 2 else w
         for name, w in weights.items()
     }

@@ -165,6 +165,8 @@ def _check_present(wanted: list[str]) -> None:
             f"which has {', '.join(present)}.",
             "Change spec.backend.onnxRuntime.executionProviders, or use the GPU image.",
         )
+    if wanted != [ExecutionProvider.CPU]:
+        ort.preload_dlls()  # CUDA's libraries, where they are Python packages
 
 
 def _check_used(wanted: list[str], used: list[str]) -> None:

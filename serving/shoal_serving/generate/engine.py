@@ -265,12 +265,16 @@ class Engine:
 
     def _remember(self, job: Job) -> None:
         row = job.row
-        if row is not None:
+        if row is None:
+            return
+        try:
             self.prefixes.keep(
                 job.tokens[: job.computed],
                 job.variant,
                 lambda start, stop: self.runner.cache.read(row, start, stop),
             )
+        except InferenceFailed as error:
+            logger.error("a prefix is not kept: %s", error)
 
     def _finish(self, job: Job, finish: Finish) -> None:
         finished = self.statistics.of(job.generation.adapter).finished
@@ -308,8 +312,11 @@ class Engine:
 
     def _move(self, job: Job, left: int) -> None:
         assert job.row is not None
-        self.runner.cache.move(left, job.row, job.computed)
         self.runner.adapters[job.row] = job.adapter
+        try:
+            self.runner.cache.move(left, job.row, job.computed)
+        except InferenceFailed as error:
+            self._end(job, error)
 
 
 def _places(job: Job, count: int) -> range:

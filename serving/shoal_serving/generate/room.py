@@ -15,11 +15,15 @@ class Room:
     kv_bytes: int
     logits_bytes: int
     prefix_bytes: int
+    on_gpu: bool = False
 
     @property
     def bytes(self) -> int:
-        """All that generating may add to a model that has been loaded and run."""
-        return self.kv_bytes + self.logits_bytes + self.prefix_bytes
+        """All that generating may add to the process of a model that has been loaded and run.
+
+        `on_gpu`: without the keys and values, which are in the GPU's memory.
+        """
+        return (0 if self.on_gpu else self.kv_bytes) + self.logits_bytes + self.prefix_bytes
 
 
 def plan_room(
@@ -29,24 +33,28 @@ def plan_room(
     tokens: int,
     prefix_bytes: int,
     available: int | None,
+    on_gpu: bool = False,
 ) -> Room:
     """Room for as many `sequences` of `tokens` as fit into `available` bytes with the prefixes.
+
+    `on_gpu`: keys and values are not among those bytes. All of them that are wanted are taken from
+    the GPU, or none.
 
     Raises:
         MemoryExceeded: not even one of them fits.
     """
     kv, logits = layout.token_bytes * tokens, 4 * vocabulary
-    each = kv + logits
+    each = logits if on_gpu else kv + logits
     if available is not None:
         sequences = min(sequences, (available - prefix_bytes) // each)
     if sequences < 1:
         assert available is not None
         raise MemoryExceeded(
-            f"The cache of one sequence of {tokens} tokens takes {_mebibytes(each)}, kept "
+            f"One sequence of {tokens} tokens takes {_mebibytes(each)}, kept "
             f"prefixes {_mebibytes(prefix_bytes)}; the model leaves {_mebibytes(available)}.",
             "Raise spec.resources.memory, or lower spec.generation.maxTokens or .prefixCache.",
         )
-    return Room(sequences, tokens, sequences * kv, sequences * logits, prefix_bytes)
+    return Room(sequences, tokens, sequences * kv, sequences * logits, prefix_bytes, on_gpu)
 
 
 def _mebibytes(size: int) -> str:

@@ -1,7 +1,9 @@
 """Runs the decoder over rows of the cache: tokens in, logits out, keys and values where they are.
 
 Past and present are the same memory, by IOBinding. What is bound for a range of rows is kept,
-because binding costs more than a small model's step.
+because binding costs more than a small model's step. Where the session does not read the
+processor's memory, it copies what is new to a run when it is bound, so that is bound for every run;
+logits are copied back to the processor's memory either way.
 """
 
 from collections import OrderedDict
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from shoal.errors import InferenceFailed
 from shoal_serving.artifacts.decoders import Lengths
 from shoal_serving.generate.adapters import AdapterStacks
-from shoal_serving.generate.cache import KeyValueCache
+from shoal_serving.generate.cache import KeyValues, Placed
 from shoal_serving.generate.decoder import Decoder
 from shoal_serving.generate.scheduler import Run
 
@@ -28,7 +30,7 @@ class Runner:
     """Owned by the engine's thread."""
 
     def __init__(
-        self, decoder: Decoder, cache: KeyValueCache, stacks: AdapterStacks | None = None
+        self, decoder: Decoder, cache: KeyValues, stacks: AdapterStacks | None = None
     ) -> None:
         self.decoder = decoder
         self.cache = cache
@@ -36,6 +38,8 @@ class Runner:
         # The adapter of each row, by its id in the stacks.
         self.adapters = np.zeros(cache.rows, np.int64)
         self._bindings: OrderedDict[tuple[int, int], _Binding] = OrderedDict()
+        self._placed: dict[str, tuple[NDArray[Any], Placed]] = {}
+        self._placed_version: int | None = None
         self._logits: NDArray[Any] = np.empty(0, decoder.logits)
 
     def logits(self, rows: int) -> NDArray[Any]:
@@ -45,6 +49,14 @@ class Runner:
             self._bindings.clear()  # they hold the old memory
             self._logits = np.empty(rows * vocabulary, self.decoder.logits)
         return self._logits[: rows * vocabulary].reshape(rows, vocabulary)
+
+    def placed_adapters(self, stacks: AdapterStacks) -> dict[str, tuple[NDArray[Any], Placed]]:
+        """What `stacks` feed, and where the session reads it; put there once for each version."""
+        if self._placed_version != stacks.version:
+            self._placed = {}  # first, so that there is room
+            self._placed = {n: (v, self.cache.place(v)) for n, v in stacks.feeds().items()}
+            self._placed_version = stacks.version
+        return self._placed
 
     def run(
         self,
@@ -96,6 +108,7 @@ class _Binding:
         self._runner = runner
         self._decoder = runner.decoder
         self._first, self._rows = first, rows
+        self._device, self._shared = runner.cache.device, runner.cache.shared
         self._binding: Any = self._decoder.session.io_binding()
         self._shapes: tuple[int, ...] | None = None
         self._stacked: object = None
@@ -115,6 +128,8 @@ class _Binding:
         total = max(have + width for have in cached) if self._masked else 0
         self._shape(width, picked, total)
         self._fill(run, tokens, cached, wanted)
+        if not self._shared:
+            self._bind_feeds()
         self._decoder.session.run_with_iobinding(self._binding)
         if self._decoder.picks:
             return self._logits
@@ -126,12 +141,12 @@ class _Binding:
     def _masked(self) -> bool:
         return self._decoder.lengths is Lengths.ATTENTION_MASK
 
-    def _bind_cache(self, cache: KeyValueCache) -> None:
-        dtype = cache.layout.dtype
+    def _bind_cache(self, cache: KeyValues) -> None:
+        device, dtype = self._device, cache.layout.dtype
         for name, shape, address in cache.views(self._first, self._rows):
             present = name.replace("past_key_values", "present")
-            self._binding.bind_input(name, "cpu", 0, dtype, shape, address)
-            self._binding.bind_output(present, "cpu", 0, dtype, shape, address)
+            self._binding.bind_input(name, device, 0, dtype, shape, address)
+            self._binding.bind_output(present, device, 0, dtype, shape, address)
 
     def _shape(self, width: int, picked: int, total: int) -> None:
         """Bind arrays of these sizes, unless they are bound."""
@@ -155,13 +170,13 @@ class _Binding:
         if decoder.adapted:
             feeds["adapter_ids"] = np.zeros(rows, np.int64)
         self._feeds = feeds
-        for name, values in feeds.items():
-            self._bind(name, values)
+        self._bind_feeds()
         self._bind_logits(width, picked)
 
-    def _bind(self, name: str, values: NDArray[Any]) -> None:
-        address = values.ctypes.data
-        self._binding.bind_input(name, "cpu", 0, values.dtype, values.shape, address)
+    def _bind_feeds(self) -> None:
+        for name, values in self._feeds.items():
+            address = values.ctypes.data
+            self._binding.bind_input(name, "cpu", 0, values.dtype, values.shape, address)
 
     def _bind_logits(self, width: int, picked: int) -> None:
         decoder = self._decoder
@@ -174,8 +189,10 @@ class _Binding:
         stacks = self._runner.stacks
         if stacks is not None and stacks.version != self._stacked:
             self._stacked = stacks.version
-            for name, values in stacks.feeds().items():
-                self._bind(name, values)
+            for name, (values, placed) in self._runner.placed_adapters(stacks).items():
+                self._binding.bind_input(
+                    name, self._device, 0, values.dtype, values.shape, placed.address
+                )
 
     def _fill(
         self,

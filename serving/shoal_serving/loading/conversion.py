@@ -12,6 +12,7 @@ from shoal import errors
 from shoal.api.model import Generation, KvCache, Precision
 from shoal.api.runtime import ModelRevision
 from shoal_serving.artifacts import Artifact, Cache, Progress
+from shoal_serving.device import Device
 
 CONVERTER = "shoal_serving.artifacts.convert"
 # Bump it when the graphs that the converter writes change: cached ones are then made again.
@@ -24,27 +25,30 @@ def converted(
     cache: Cache,
     progress: Progress,
     lora: Collection[str] = (),
+    device: Device = Device.CPU,
 ) -> Path:
     """The graph of a checkpoint, converted once for each way to read it.
 
-    `lora` names the projections that adapters are to change.
+    `lora` names the projections that adapters are to change; `device` is where a decoder runs.
 
     Raises:
         LoadError: it cannot be converted.
     """
     progress("convert", 0, None)
-    words = _words(revision, lora)
+    words = _words(revision, lora, device)
     recipe = "-".join([RECIPE, revision.task, *words]).replace(",", "+").replace("--", "")
     build = _converter(artifact.folder, revision.task, words)
     return cache.derive(artifact, recipe, build) / "model.onnx"
 
 
-def _words(revision: ModelRevision, lora: Collection[str]) -> list[str]:
+def _words(revision: ModelRevision, lora: Collection[str], device: Device) -> list[str]:
     words = [] if revision.precision is Precision.AUTO else [str(revision.precision)]
     if lora:
         words += ["--lora", ",".join(sorted(lora))]
     if (revision.text_generation or Generation()).kv_cache is KvCache.INT8:
         words.append("--int8-cache")
+    if device is not Device.CPU:
+        words += ["--device", device]
     return words
 
 

@@ -2,20 +2,22 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from shoal.api.ledger import Bytes
 from shoal.api.model import AdapterSource, Generation, KvCache, OnnxRuntime, Precision
 from shoal.api.runtime import ModelRevision, revision_name
-from shoal.errors import LoadError, MemoryExceeded, ModelUnsupported
+from shoal.errors import LoadError, ModelUnsupported
 from shoal_serving.artifacts import Artifact, Progress
 from shoal_serving.artifacts.decoders import DecoderGraph, Lengths, find_decoder
 from shoal_serving.backends.onnx import open_session, spec_of
+from shoal_serving.device import Device, device_of
 from shoal_serving.generate.adapters import (
     Adapter,
     AdapterStacks,
     projections_of,
     read_adapter,
 )
-from shoal_serving.generate.cache import KeyValueCache
 from shoal_serving.generate.chat import ChatTemplate, open_chat_template
 from shoal_serving.generate.decoder import Decoder, read_decoder
 from shoal_serving.generate.defaults import read_defaults
@@ -28,7 +30,8 @@ from shoal_serving.generate.sampling.sampler import Sampler
 from shoal_serving.generate.served import ServedAdapters
 from shoal_serving.generate.vocabulary import Vocabulary, open_vocabulary
 from shoal_serving.loading.conversion import converted
-from shoal_serving.loading.place import Place, mebibytes
+from shoal_serving.loading.place import Place
+from shoal_serving.loading.rows import open_rows
 from shoal_serving.loading.trial import run_trial
 from shoal_serving.measure import Growth, give_back_memory
 from shoal_serving.model import LoadedModel
@@ -98,6 +101,14 @@ def _generation(revision: ModelRevision) -> Generation:
     return revision.text_generation or Generation()
 
 
+def _runtime(revision: ModelRevision) -> OnnxRuntime:
+    return revision.backend.onnx_runtime or OnnxRuntime()
+
+
+def _device(revision: ModelRevision) -> Device:
+    return device_of(_runtime(revision))
+
+
 def _differs_by_adapters(serving: GenerativeModel, revision: ModelRevision, files: _Files) -> bool:
     """Whether the loaded graph and cache will do, whatever has become of the adapters."""
     before, wanted = (
@@ -125,7 +136,8 @@ def _find_graph(
     """The folder's graph, or the one that its checkpoint is converted to."""
     found = find_decoder(files.base.folder)
     if found is None:
-        path = converted(files.base, revision, place.cache, progress, files.projections)
+        device = _device(revision)
+        path = converted(files.base, revision, place.cache, progress, files.projections, device)
         return DecoderGraph(path, Lengths.SEQLENS_K)
     if revision.precision is not Precision.AUTO:
         raise ModelUnsupported(
@@ -162,13 +174,24 @@ def _loaded(
     except BaseException:
         model.close()
         raise
-    model.bytes = _bytes(files.base.size, growth, room)
+    model.bytes = _bytes(files.base.size, growth, room, graph)
     return model
 
 
-def _bytes(size: int, growth: Growth, room: Room) -> Bytes:
+def _bytes(size: int, growth: Growth, room: Room, graph: DecoderGraph) -> Bytes:
     """With the room that is promised, of which hardly anything is taken yet."""
-    return Bytes(file=size, resident=growth.resident + room.bytes, peak=growth.peak + room.bytes)
+    return Bytes(
+        file=size,
+        resident=growth.resident + room.bytes,
+        peak=growth.peak + room.bytes,
+        gpu=_weights(graph) + room.kv_bytes if room.on_gpu else 0,
+    )
+
+
+def _weights(graph: DecoderGraph) -> int:
+    """The bytes of a graph and of the files beside it that hold its weights."""
+    path = graph.path
+    return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +209,25 @@ class _Parts:
 def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, threads: int) -> _Parts:
     folder, most = ModelFolder(files.base.folder), _generation(revision).max_tokens
     context = min(most, folder.max_length() or most)
-    session = open_session(graph.path, revision.backend.onnx_runtime or OnnxRuntime(), threads)
+    session, device = open_session(graph.path, _runtime(revision), threads), _device(revision)
     decoder = read_decoder(session, graph)
+    _check_dtype(decoder, device)
     adapters = ServedAdapters(AdapterStacks(map(spec_of, session.get_inputs())))
     adapters.change(files.adapters, ())
-    run_trial(decoder, adapters.stacks, context)
+    run_trial(decoder, adapters.stacks, context, device)
     vocabulary = open_vocabulary(folder, decoder.vocabulary)
     return _Parts(folder, decoder, adapters, vocabulary, open_chat_template(folder), context)
+
+
+def _check_dtype(decoder: Decoder, device: Device) -> None:
+    """What a GPU has no attention for would be computed by the CPU, and nobody told."""
+    dtype = decoder.layout.dtype
+    if device is Device.CUDA and dtype == np.float32:
+        raise ModelUnsupported(
+            f"The graph's keys and values are {dtype}; ONNX Runtime's attention on a GPU computes "
+            "in float16 only.",
+            "Export the model in fp16, or serve the checkpoint (safetensors), or on the CPU.",
+        )
 
 
 def _room(revision: ModelRevision, parts: _Parts, growth: Growth, place: Place) -> Room:
@@ -204,6 +239,7 @@ def _room(revision: ModelRevision, parts: _Parts, growth: Growth, place: Place) 
         parts.context,
         int(generation.prefix_cache.value),
         None if place.memory is None else place.memory - growth.peak,
+        on_gpu=_device(revision) is Device.CUDA,
     )
 
 
@@ -212,7 +248,8 @@ def _assembled(
 ) -> GenerativeModel:
     decoder, adapters, task = parts.decoder, parts.adapters, TextGeneration(parts.vocabulary)
     proof = read_proof(parts.folder.path, task)
-    runner = Runner(decoder, _cache(decoder, room), adapters.stacks)
+    rows = open_rows(decoder.layout, room.sequences, room.tokens, _device(revision))
+    runner = Runner(decoder, rows, adapters.stacks)
     prefixes = PrefixCache(room.prefix_bytes, decoder.layout.token_bytes * BLOCK)
     engine = Engine(name, runner, Sampler(decoder.vocabulary), prefixes)
     adapters.belong_to(engine.between_steps)
@@ -233,20 +270,12 @@ def _assembled(
     )
 
 
-def _cache(decoder: Decoder, room: Room) -> KeyValueCache:
-    try:
-        return KeyValueCache(decoder.layout, room.sequences, room.tokens)
-    except MemoryError as error:
-        raise MemoryExceeded(
-            f"This machine has no {mebibytes(room.kv_bytes)} for the KV cache.",
-            "Lower spec.generation.maxSequences or .maxTokens.",
-        ) from error
-
-
 def _precision(folder: ModelFolder, revision: ModelRevision) -> str | None:
     """What the weights are kept in; of a graph that was there already nobody knows."""
     if find_decoder(folder.path) is not None:
         return None
     if revision.precision is not Precision.AUTO:
         return revision.precision.value
-    return "int4" if "quantization_config" in folder.config else "fp32"
+    if "quantization_config" in folder.config:
+        return "int4"
+    return "fp16" if _device(revision) is Device.CUDA else "fp32"

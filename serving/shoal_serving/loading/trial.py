@@ -3,24 +3,28 @@
 import numpy as np
 
 from shoal.errors import InferenceFailed, ProofFailed
+from shoal_serving.device import Device
 from shoal_serving.generate.adapters import AdapterStacks
-from shoal_serving.generate.cache import KeyValueCache
 from shoal_serving.generate.decoder import Decoder
 from shoal_serving.generate.pace import MOST
 from shoal_serving.generate.runner import Runner
 from shoal_serving.generate.scheduler import Run
+from shoal_serving.loading.rows import open_rows
 
 _ACTION = "Export the checkpoint again, or serve another precision of it."
 
 
-def run_trial(decoder: Decoder, stacks: AdapterStacks, context: int) -> None:
+def run_trial(
+    decoder: Decoder, stacks: AdapterStacks, context: int, device: Device = Device.CPU
+) -> None:
     """Run as many tokens of a prompt as ever run together, and then one more.
 
     Raises:
+        MemoryExceeded: there is not enough for it.
         ProofFailed: that failed, or the logits are not finite.
     """
     tokens = min(MOST, decoder.chunk or MOST, context - 1)
-    runner = Runner(decoder, KeyValueCache(decoder.layout, 1, tokens + 1), stacks)
+    runner = Runner(decoder, open_rows(decoder.layout, 1, tokens + 1, device), stacks)
     try:
         runner.run(Run(0, (tokens,)), [[0] * tokens], [0], [(0, tokens - 1)])
         logits = runner.run(Run(0, (1,)), [[0]], [tokens], [(0, 0)])

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import ml_dtypes
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from graphs import KINDS, adder, broken, identities
 from onnx import TensorProto, helper, numpy_helper
@@ -255,6 +256,22 @@ def test_a_provider_that_is_not_here_is_refused_and_not_replaced(opened, tmp_pat
     with pytest.raises(ProviderUnavailable, match=f"{provider} is not in this build") as refused:
         opened(tmp_path / "model.onnx", [provider, "CPUExecutionProvider"])
     assert "spec.backend.onnxRuntime.executionProviders" in refused.value.action
+
+
+def test_cudas_libraries_are_loaded_before_a_session_is_opened(opened, tmp_path, monkeypatch):
+    said, present = [], ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def open_session(*arguments, **more):
+        said.append("opened")
+        raise RuntimeError("no GPU")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: present)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: said.append("loaded"))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    adder(tmp_path, 1)
+    with pytest.raises(ModelLoadFailed, match="no GPU"):
+        opened(tmp_path / "model.onnx", ["CUDAExecutionProvider"])
+    assert said == ["loaded", "opened"]
 
 
 def test_a_provider_that_fails_while_it_runs_is_not_replaced(identity):

@@ -19,8 +19,9 @@ from shoal_serving.artifacts.convert.encoder import build_encoder
 from shoal_serving.artifacts.convert.file import save, store
 from shoal_serving.artifacts.convert.precision import Precision
 from shoal_serving.artifacts.convert.weights import open_weights
+from shoal_serving.device import Device
 
-__all__ = ["Precision", "convert"]
+__all__ = ["Device", "Precision", "convert"]
 
 
 def convert(
@@ -30,15 +31,17 @@ def convert(
     precision: Precision | None = None,
     lora: Collection[str] = (),
     int8_cache: bool = False,
+    device: Device = Device.CPU,
 ) -> None:
     """Write the checkpoint in `folder` as an ONNX model with the outputs that `task` reads.
 
     `build_encoder` and `build_decoder` say what the graph's inputs and outputs are. `precision`
-    is for decoders; without it, an unquantized one computes in float32, and a quantized one keeps
-    its own weights. `lora`, for decoders too, names the projections that adapters may change; the
-    graph then takes adapters as inputs. `int8_cache`, for decoders, keeps keys and values as int8,
-    for which the graph is run on text of its own. `out` appears whole or not at all; the weights of
-    all but small models lie beside it in `<out>.data`, and are never in memory all at once.
+    and `device` are for decoders: without a precision, a quantized one keeps its own weights, and
+    another one computes in float32, or in float16 on a GPU. `lora`, for decoders too, names the
+    projections that adapters may change; the graph then takes adapters as inputs. `int8_cache`, for
+    decoders, keeps keys and values as int8, for which the graph is run on text of its own. `out`
+    appears whole or not at all; the weights of all but small models lie beside it in `<out>.data`,
+    and are never in memory all at once.
 
     Raises:
         ModelUnsupported: another architecture or variant, a head that cannot do the task, or a
@@ -49,7 +52,7 @@ def convert(
     weights = open_weights(folder)
     config = read_config(folder)
     if task in TASKS:
-        graph = build_decoder(config, weights, precision, lora)
+        graph = build_decoder(config, weights, precision, lora, device=device)
     elif precision not in (None, Precision.FP32):
         raise ModelUnsupported(
             f"The conversion for {task} computes in fp32; {precision} was asked for.",
@@ -70,5 +73,5 @@ def convert(
     tensors = store(graph.weights, out)
     if int8_cache:
         scales = calibrate(config, graph.model(), tensors, out.parent)
-        graph = build_decoder(config, weights, precision, lora, scales)
+        graph = build_decoder(config, weights, precision, lora, scales, device)
     save(graph.model(), tensors, out)

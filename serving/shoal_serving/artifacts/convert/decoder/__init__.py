@@ -34,6 +34,7 @@ from shoal_serving.artifacts.convert.decoder.sizes import read_sizes
 from shoal_serving.artifacts.convert.graph import Graph
 from shoal_serving.artifacts.convert.precision import Precision
 from shoal_serving.artifacts.convert.weights import Weights
+from shoal_serving.device import Device
 
 __all__ = ["TASKS", "build_decoder", "calibrate"]
 
@@ -46,12 +47,15 @@ def build_decoder(
     precision: Precision | None,
     lora: Collection[str] = (),
     scales: CacheScales | None = None,
+    device: Device = Device.CPU,
 ) -> Graph:
     """The checkpoint's graph. B sequences are run together, S new tokens of each.
 
     `lora` names the projections that adapters may change, such as q_proj; where there are some,
     the graph has the inputs of the second list too. `scales`, which `calibrate` measures on the
-    graph without them, make it keep keys and values as int8.
+    graph without them, make it keep keys and values as int8. A graph for a GPU computes in float16
+    and has no query_seqlens, which no onnxruntime-gpu has yet: B is 1 where S is not, and no
+    sequence idles.
 
     Inputs:
         input_ids: INT64 [B, S]; the new tokens of each sequence, those of a shorter one padded
@@ -63,7 +67,7 @@ def build_decoder(
         logits_indices: INT64 [R]; for which tokens logits are wanted, as places in the flattened
             input_ids, of which token s of sequence b is number b * S + s. Any number, any order.
         past_key_values.{layer}.key and .value: [B, kv_heads, P, head_dim]; float32, or float16
-            if the precision is; INT8 with scales. P is 0 at first.
+            if the precision is or the graph is for a GPU; INT8 with scales. P is 0 at first.
     Inputs of adapters, which together have N rows; one of rank r has r of them, in every A and B:
         adapter_ids: INT64 [B]; each sequence's adapter. One that no row has, such as 0, is none.
         lora.adapters: INT64 [N]; the adapter of each row.
@@ -78,14 +82,14 @@ def build_decoder(
     Sequences may differ in length, in past and in new tokens (ONNX Runtime 1.32 and newer).
 
     Raises:
-        ModelUnsupported: an architecture, variant or precision that the table has not, or a
-            projection that the architecture has not.
+        ModelUnsupported: an architecture, variant or precision that the table has not, a precision
+            that the device has not, or a projection that the architecture has not.
         ModelLoadFailed: a weight is missing or of the wrong shape.
     """
     family = read_family(config)
     check_projections(family, lora)
     sizes = read_sizes(config, family)
-    storage = read_storage(config, precision)
+    storage = read_storage(config, precision, device)
     graph = Graph(family.architecture, weights, storage.dtype)
-    Decoder(graph, sizes, storage, lora, scales).build()
+    Decoder(graph, sizes, storage, lora, scales, ragged=device is Device.CPU).build()
     return graph

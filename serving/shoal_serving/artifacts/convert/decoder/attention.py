@@ -19,11 +19,18 @@ _K_SCALE, _QUERY_SEQLENS = 12, 16
 class Attention:
     """The attention of every layer, and the inputs and outputs that it brings.
 
-    Where there are `scales`, past and present are int8.
+    Where there are `scales`, past and present are int8. `ragged`: how many new tokens each sequence
+    has is an input (ONNX Runtime 1.32 and newer).
     """
 
     def __init__(
-        self, graph: Graph, sizes: Sizes, storage: Storage, ids: str, scales: CacheScales | None
+        self,
+        graph: Graph,
+        sizes: Sizes,
+        storage: Storage,
+        ids: str,
+        scales: CacheScales | None,
+        ragged: bool,
     ) -> None:
         self._graph = graph
         self._sizes = sizes
@@ -34,7 +41,7 @@ class Attention:
             graph.input("seqlens_k", TensorProto.INT32, [BATCH]),
             graph.input("total_sequence_length", TensorProto.INT32, []),
         )
-        self._counts = graph.input("query_seqlens", TensorProto.INT32, [BATCH])
+        self._counts = [graph.input("query_seqlens", TensorProto.INT32, [BATCH])] if ragged else []
         self._caches = tuple(graph.add(cache) for cache in sizes.rope.caches(graph.dtype))
 
     def mix(self, number: int, normed: str) -> str:
@@ -47,9 +54,12 @@ class Attention:
         inputs += [""] * (_QUERY_SEQLENS - len(inputs))
         if self._scales is not None:
             inputs[_K_SCALE : _K_SCALE + 2] = [self._scale(name, self._scales) for name in past]
+        inputs += self._counts
+        while not inputs[-1]:
+            inputs.pop()
         graph.node(
             "GroupQueryAttention",
-            [*inputs, self._counts],
+            inputs,
             [mixed, *present],
             domain=MICROSOFT,
             num_heads=sizes.heads,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 32
+_FLOAT32 = np.dtype(np.float32)
 
 
 def count(inputs: int) -> int:
@@ -18,15 +19,20 @@ def count(inputs: int) -> int:
     return math.ceil(inputs / BLOCK)
 
 
-def scales_of(rows: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
-    """FLOAT [rows, blocks]."""
-    return _scales(_split(rows), bits)
+def scales_of(
+    rows: NDArray[np.float32], bits: int, dtype: np.dtype[np.generic] = _FLOAT32
+) -> NDArray[np.generic]:
+    """[rows, blocks] of `dtype`."""
+    return _scales(_split(rows), bits).astype(dtype, copy=False)
 
 
-def pack(rows: NDArray[np.float32], bits: int) -> NDArray[np.uint8]:
-    """UINT8 [rows, blocks, BLOCK * bits / 8]."""
+def pack(
+    rows: NDArray[np.float32], bits: int, dtype: np.dtype[np.generic] = _FLOAT32
+) -> NDArray[np.uint8]:
+    """UINT8 [rows, blocks, BLOCK * bits / 8], for scales that are kept in `dtype`."""
     blocks, zero = _split(rows), 1 << (bits - 1)
-    scales = _scales(blocks, bits)[..., None]
+    scales = _scales(blocks, bits).astype(dtype, copy=False).astype(np.float32, copy=False)
+    scales = scales[..., None]
     # A block of zeros has a scale of zero.
     whole = np.rint(blocks / np.where(scales == 0, 1, scales)) + zero
     return pack_integers(np.clip(whole, 0, 2 * zero - 1).astype(np.uint8), bits)

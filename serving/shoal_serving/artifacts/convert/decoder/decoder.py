@@ -26,7 +26,8 @@ _EMBEDDINGS = "model.embed_tokens"
 class Decoder:
     """A decoder in a graph; adapters may change the projections that `lora` names.
 
-    With `scales`, keys and values are kept as int8.
+    With `scales`, keys and values are kept as int8. `ragged`: several new tokens of several
+    sequences run together.
     """
 
     def __init__(
@@ -36,12 +37,13 @@ class Decoder:
         storage: Storage,
         lora: Collection[str] = (),
         scales: CacheScales | None = None,
+        ragged: bool = True,
     ) -> None:
         self._graph = graph
         self._sizes = sizes
         self._ids = graph.input("input_ids")
         self._storage = Adapted(storage, graph, self._ids, lora)
-        self._attention = Attention(graph, sizes, self._storage, self._ids, scales)
+        self._attention = Attention(graph, sizes, self._storage, self._ids, scales, ragged)
         self._rows = graph.input("logits_indices", shape=["logits"])
 
     def build(self) -> None:

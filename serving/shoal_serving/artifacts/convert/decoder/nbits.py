@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from shoal_serving.artifacts.convert.decoder.storage import Linear
-from shoal_serving.artifacts.convert.graph import MICROSOFT, Graph
+from shoal_serving.artifacts.convert.graph import FLOAT32, MICROSOFT, Graph
 from shoal_serving.artifacts.convert.initializer import Initializer
 
-# The input, too, is rounded to 8 bits in blocks: the only products that are fast on CPU.
-_ROUNDED_INPUT = 4
+# In float32, which is for the CPU, the input, too, is rounded to 8 bits in blocks: the only
+# products that are fast there.
+_ROUNDED_INPUT = {"accuracy_level": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +47,5 @@ def multiply(graph: Graph, value: str, linear: Linear, weight: Quantized) -> str
         N=linear.outputs,
         bits=weight.bits,
         block_size=weight.block,
-        accuracy_level=_ROUNDED_INPUT,
+        **(_ROUNDED_INPUT if graph.dtype == FLOAT32 else {}),
     )

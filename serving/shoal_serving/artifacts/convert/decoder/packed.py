@@ -2,7 +2,8 @@
 
 Both methods keep `qweight`, `qzeros` and `scales` of every linear layer but those they spare, and
 mean (q - zero) * scale, with one zero and scale for each group of inputs of an output. Nothing is
-rounded again. What is not quantized, embeddings and mostly the head, stays float32.
+rounded again. What is not quantized, embeddings and mostly the head, is kept in the type that the
+graph computes in.
 
 GPTQ (https://github.com/ModelCloud/GPTQModel): qweight INT32 [inputs / 8, outputs], eight inputs
 in one integer, the first in its lowest bits; qzeros INT32 [groups, outputs / 8] likewise by
@@ -44,19 +45,16 @@ class Packed:
     by_inputs: bool
     order: tuple[int, ...]
     less: int
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        return FLOAT32
+    dtype: np.dtype[np.generic] = FLOAT32
 
     def project(self, graph: Graph, value: str, linear: Linear) -> str:
         if not graph.has_weight(f"{linear.name}.qweight"):
-            return Whole(FLOAT32).project(graph, value, linear)
+            return Whole(self.dtype).project(graph, value, linear)
         self._refuse_order(graph, linear)
         return multiply(graph, value, linear, self._quantized(graph, linear))
 
     def embed(self, graph: Graph, ids: str, words: Linear) -> str:
-        return Whole(FLOAT32).embed(graph, ids, words)
+        return Whole(self.dtype).embed(graph, ids, words)
 
     def score(self, graph: Graph, value: str, words: Linear) -> str:
         return self.project(graph, value, words)
@@ -90,7 +88,7 @@ class Packed:
             _BITS,
             self.group,
             self._weight(weight, outputs, groups),
-            _turned(scales, FLOAT32, (outputs, groups), lambda v: v.astype(np.float32).T),
+            _turned(scales, self.dtype, (outputs, groups), lambda v: v.astype(self.dtype).T),
             _turned(zeros, np.dtype(np.uint8), (outputs, -(-groups // 2)), self._zeros),
         )
 

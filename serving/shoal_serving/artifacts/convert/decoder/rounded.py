@@ -24,13 +24,10 @@ _Rows = Callable[[NDArray[np.float32]], NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True)
 class Rounded:
-    """`bits`, 4 or 8, is what the layers' weights are kept in."""
+    """`bits`, 4 or 8, is what the layers' weights are kept in; `dtype` that of their scales."""
 
     bits: int
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        return FLOAT32
+    dtype: np.dtype[np.generic] = FLOAT32
 
     def project(self, graph: Graph, value: str, linear: Linear) -> str:
         return multiply(graph, value, linear, _quantized(graph, linear, self.bits))
@@ -61,6 +58,7 @@ class Rounded:
 
 
 def _quantized(graph: Graph, linear: Linear, bits: int) -> Quantized:
+    dtype = graph.dtype
     name = f"{linear.name}.weight"
     tensor = graph.stored.get(name, (linear.outputs, linear.inputs))
     count = blocks.count(linear.inputs)
@@ -68,19 +66,29 @@ def _quantized(graph: Graph, linear: Linear, bits: int) -> Quantized:
     return Quantized(
         bits,
         blocks.BLOCK,
-        _made(tensor, f"{name}.int{bits}", np.uint8, packed, lambda r: blocks.pack(r, bits)),
+        _made(
+            tensor,
+            f"{name}.int{bits}",
+            np.dtype(np.uint8),
+            packed,
+            lambda rows: blocks.pack(rows, bits, dtype),
+        ),
         _made(
             tensor,
             f"{name}.scales",
-            np.float32,
+            dtype,
             (linear.outputs, count),
-            lambda rows: blocks.scales_of(rows, bits),
+            lambda rows: blocks.scales_of(rows, bits, dtype),
         ),
     )
 
 
 def _made(
-    tensor: StoredTensor, name: str, dtype: type[np.generic], shape: tuple[int, ...], make: _Rows
+    tensor: StoredTensor,
+    name: str,
+    dtype: np.dtype[np.generic],
+    shape: tuple[int, ...],
+    make: _Rows,
 ) -> Initializer:
     """What `make` makes of the rows of a tensor, whenever it is asked for."""
 
@@ -88,4 +96,4 @@ def _made(
         for rows in tensor.rows(FLOAT32):
             yield make(rows.astype(np.float32, copy=False))
 
-    return Initializer(name, np.dtype(dtype), shape, pieces)
+    return Initializer(name, dtype, shape, pieces)

@@ -1,0 +1,31 @@
+"""Where a decoder runs, and keeps its keys and values."""
+
+from enum import StrEnum
+
+from shoal.api.model import ExecutionProvider, OnnxRuntime
+from shoal.errors import ModelUnsupported
+
+
+class Device(StrEnum):
+    """As ONNX Runtime names it when memory is bound."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+_DEVICES = {ExecutionProvider.CPU: Device.CPU, ExecutionProvider.CUDA: Device.CUDA}
+
+
+def device_of(runtime: OnnxRuntime) -> Device:
+    """The device of the first execution provider, which gets every operator that it knows.
+
+    Raises:
+        ModelUnsupported: decoders do not run there.
+    """
+    first = next(iter(runtime.execution_providers), ExecutionProvider.CPU)
+    if first not in _DEVICES:
+        raise ModelUnsupported(
+            f"Task text-generation runs on {' or '.join(_DEVICES)}; {first} was asked for.",
+            "Change spec.backend.onnxRuntime.executionProviders.",
+        )
+    return _DEVICES[first]
