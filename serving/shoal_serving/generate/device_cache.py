@@ -56,7 +56,7 @@ class Memory(Protocol):
 
 
 class DeviceCache:
-    """[parts, rows, heads, capacity, size] in a device's memory, until it is closed or collected."""
+    """[parts, rows, heads, capacity, size] in a device's memory, until it is closed."""
 
     shared = False
 
