@@ -13,7 +13,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from bench.llm.engines.worker import Tokens, serve
+from bench.llm.engines.worker import Calls, Tokens, serve
 
 INPUTS, OUTPUTS = 4096, 12288
 
@@ -28,7 +28,7 @@ class Limit:
             "fp32": ort.InferenceSession(_model(_plain()), options),
             "int4": ort.InferenceSession(_model(_rounded()), options),
         }
-        self.calls = {"products": self.products}
+        self.calls: Calls = {"products": self.products}
 
     def batch(self, prompts: Sequence[Tokens], new: Sequence[int]) -> list[list[tuple[float, int]]]:
         raise NotImplementedError
