@@ -111,17 +111,21 @@ class Run:
                     measured = self._measured(engine, asked)
                     self._results.batches[model.name, precision, rows][engine.name].append(measured)
         for engine in engines.values():
+            self._weigh(model, precision, engine)
+
+    def _weigh(self, model: Model, precision: str, engine: Engine) -> None:
+        try:
             self._results.memory[model.name, precision][engine.name] = engine.ask("memory")
+        except EngineFailed as failed:
+            self._results.problem(f"{engine.name} {model.name} {precision}", failed)
 
     def _check(self, model: Model, precision: str, engines: dict[str, Engine]) -> None:
         """All engines must say the same in float32; rounded weights are rounded in other ways."""
         if precision != FP32:
             return
         asked = work.uniform(1, SAME, -2)
-        said = {
-            name: engine.ask("batch", prompts=asked.prompts, new=asked.new)["tokens"][0]
-            for name, engine in engines.items()
-        }
+        answers = {name: self._asked(engine, asked) for name, engine in engines.items()}
+        said = {name: answer["tokens"][0] for name, answer in answers.items() if answer}
         expected = _until_end(said["ours"])
         for name, tokens in said.items():
             if tokens[: len(expected)] != expected:
