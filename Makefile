@@ -22,8 +22,8 @@ lint: $(READY) ## Check style, types and the boundaries between packages
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY) ## Measure Shoal beside the limit and its peers (a quarter of an hour)
-	@$(BIN)/python -m bench
+bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
+	@$(BIN)/python -m bench $(ARGS)
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

@@ -12,6 +12,7 @@ from pathlib import Path
 from bench import cases, environments, load, report, run, tables
 from bench.contestants import PEERS
 from bench.llm import run as llm
+from bench.llm.engine import EngineFailed
 from bench.llm.tables import markdown
 
 HERE = Path(__file__).parent
@@ -32,6 +33,9 @@ def main() -> int:
             _llm(given)
     except environments.EnvironmentFailed as failed:
         print(f"no environment: {failed}", file=sys.stderr)
+        return 1
+    except EngineFailed as failed:
+        print(f"Shoal's own engine failed: {failed}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

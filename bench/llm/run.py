@@ -35,6 +35,8 @@ MIXED, GROUP = 64, 16
 STREAMS = (16, 32)
 # Tokens that must be the same everywhere in float32.
 SAME = 8
+# Ends a text, in both models.
+END = 2
 # So many tokens of every stream, where the HTTP layer is looked at.
 STREAMED = 64
 
@@ -73,6 +75,7 @@ class Run:
         for model in everyone:
             self._tell(f"{model.name} over HTTP")
             self._streamed(model)
+        self._limits()
         return self._results
 
     @contextmanager
@@ -109,20 +112,25 @@ class Run:
                     measured = self._measured(engine, asked)
                     self._results.batches[model.name, precision, rows][engine.name].append(measured)
         for engine in engines.values():
+            self._weigh(model, precision, engine)
+
+    def _weigh(self, model: Model, precision: str, engine: Engine) -> None:
+        try:
             self._results.memory[model.name, precision][engine.name] = engine.ask("memory")
+        except EngineFailed as failed:
+            self._results.problem(f"{engine.name} {model.name} {precision}", failed)
 
     def _check(self, model: Model, precision: str, engines: dict[str, Engine]) -> None:
         """All engines must say the same in float32; rounded weights are rounded in other ways."""
         if precision != FP32:
             return
         asked = work.uniform(1, SAME, -2)
-        said = {
-            name: engine.ask("batch", prompts=asked.prompts, new=asked.new)["tokens"]
-            for name, engine in engines.items()
-        }
+        answers = {name: self._asked(engine, asked) for name, engine in engines.items()}
+        said = {name: answer["tokens"][0] for name, answer in answers.items() if answer}
+        expected = _until_end(said["ours"])
         for name, tokens in said.items():
-            if tokens != said["ours"]:
-                self._results.problem(f"{name} {model.name}", f"says {tokens}, ours {said['ours']}")
+            if tokens[: len(expected)] != expected:
+                self._results.problem(f"{name} {model.name}", f"says {tokens}, not {expected}")
 
     def _alone(self, model: Model, precision: str, engine: Engine) -> None:
         """What is asked of ours only."""
@@ -205,13 +213,15 @@ class Run:
                 self._results.http[model.name, streams][name].append(measured)
 
     def _limits(self) -> None:
+        """At the beginning and at the end; the better one counts, as everywhere."""
         self._tell("the machine")
         limit = Engine("limit", Path(sys.executable), "limit", [THREADS], self._scratch / "limit")
         try:
             for precision in (FP32, INT4):
                 for columns in (*ROWS, 512):
                     seconds = limit.ask("products", precision=precision, columns=columns)
-                    self._results.products[precision, columns] = seconds
+                    known = self._results.products.get((precision, columns), seconds)
+                    self._results.products[precision, columns] = min(known, seconds)
         finally:
             limit.stop()
 
@@ -235,3 +245,8 @@ class Run:
 
     def _tell(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+
+def _until_end(tokens: list[int]) -> list[int]:
+    """Some forbid the end token where they are to go on, and others do not."""
+    return tokens[: tokens.index(END)] if END in tokens else tokens

@@ -26,7 +26,7 @@ class Work:
         return sum(self.new)
 
 
-def uniform(rows: int, new: int, seed: int) -> Work:
+def uniform(rows: int, new: int, seed: object) -> Work:
     """Prompts of 16 to 47 tokens; everyone is to get as many new ones."""
     return Work(_prompts(rows, f"uniform {rows} {seed}"), [new] * rows)
 

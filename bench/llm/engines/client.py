@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Sequence
 
-from bench.llm.engines.worker import Tokens, serve
+from bench.llm.engines.worker import Calls, Tokens, serve
 
 _EVENT, _END, _USAGE = b"data: {", b"data: [DONE]", b'"completion_tokens":'
 
@@ -17,7 +17,7 @@ _EVENT, _END, _USAGE = b"data: {", b"data: [DONE]", b'"completion_tokens":'
 class Client:
     def __init__(self, port: str, path: str) -> None:
         self._port, self._path = int(port), path
-        self.calls: dict[str, object] = {}
+        self.calls: Calls = {}
 
     def batch(self, prompts: Sequence[Tokens], new: Sequence[int]) -> list[list[tuple[float, int]]]:
         """The time of every event that has a token in it; tokens that come together are one event,

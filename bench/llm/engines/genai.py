@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnxruntime_genai as og
 
-from bench.llm.engines.worker import Tokens, serve
+from bench.llm.engines.worker import Calls, Tokens, serve
 
 
 class GenAi:
@@ -22,7 +22,7 @@ class GenAi:
         decoder = {"session_options": options}
         config.overlay(json.dumps({"model": {"decoder": decoder}}))
         self._model = og.Model(config)
-        self.calls: dict[str, object] = {}
+        self.calls: Calls = {}
 
     def batch(self, prompts: Sequence[Tokens], new: Sequence[int]) -> list[list[tuple[float, int]]]:
         width, steps = max(map(len, prompts)), max(new)

@@ -8,6 +8,7 @@ head, so queries and keys have their rows in another order.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -52,7 +53,7 @@ def write(folder: Path, target: Path, kind: gguf.GGMLQuantizationType) -> None:
     writer.close()
 
 
-def _describe(writer: gguf.GGUFWriter, config: dict[str, object]) -> None:
+def _describe(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])

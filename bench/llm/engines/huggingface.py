@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, StoppingCriteria
 
-from bench.llm.engines.worker import Tokens, serve
+from bench.llm.engines.worker import Calls, Tokens, serve
 
 
 class Watch(StoppingCriteria):
@@ -27,7 +27,7 @@ class HuggingFace:
         self._model = AutoModelForCausalLM.from_pretrained(folder).eval()
         self._model.generation_config.eos_token_id = None
         self._model.generation_config.pad_token_id = 0
-        self.calls: dict[str, object] = {}
+        self.calls: Calls = {}
 
     def batch(self, prompts: Sequence[Tokens], new: Sequence[int]) -> list[list[tuple[float, int]]]:
         width, steps = max(map(len, prompts)), max(new)

@@ -11,7 +11,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.llm.engines.worker import Tokens, serve
+from bench.llm.engines.worker import Calls, Tokens, serve
 
 MOST, CONTEXT = 2048, 192
 
@@ -34,7 +34,7 @@ class LlamaCpp:
         self._threads = int(threads)
         self._contexts: dict[int, object] = {}
         self._batch = llama_cpp.llama_batch_init(MOST, 0, 1)
-        self.calls: dict[str, object] = {}
+        self.calls: Calls = {}
 
     def batch(self, prompts: Sequence[Tokens], new: Sequence[int]) -> list[list[tuple[float, int]]]:
         context = self._context(len(prompts))

@@ -16,10 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from bench.llm.engines.worker import Tokens, serve
+from bench.llm.engines.worker import Calls, Tokens, serve
 from bench.llm.work import tokens
-from shoal.api.model import Backend, Batching, OnnxRuntime, Precision, Quantity, Source, Task
+from shoal.api.model import (
+    Backend,
+    Batching,
+    OnnxRuntime,
+    Precision,
+    SessionOptions,
+    Source,
+    Task,
+)
 from shoal.api.model import Generation as Limits
+from shoal.api.quantity import Quantity
 from shoal.api.runtime import ModelRevision
 from shoal_serving.artifacts import Cache
 from shoal_serving.generate.model import GenerativeModel
@@ -45,13 +54,14 @@ SAMPLINGS = {
 
 class Ours:
     def __init__(
-        self, folder: str, precision: str, threads: str, sequences: str, cache: str
+        self, folder: str, precision: str, threads: str, sequences: str, spinning: str, cache: str
     ) -> None:
+        session = SessionOptions(allow_spinning=spinning == "spinning")
         revision = ModelRevision(
             generation=1,
             task=Task.TEXT_GENERATION,
             source=Source(uri=Path(folder).as_uri()),
-            backend=Backend(onnx_runtime=OnnxRuntime()),
+            backend=Backend(onnx_runtime=OnnxRuntime(session_options=session)),
             batching=Batching(max_queue_size=1000),
             precision=Precision(precision),
             text_generation=Limits(
@@ -62,7 +72,7 @@ class Ours:
         model = load_model("model", revision, place, lambda *_: None)
         assert isinstance(model, GenerativeModel)
         self._model = model
-        self.calls = {
+        self.calls: Calls = {
             "drafting": self.drafting,
             "prefix": self.prefix,
             "interrupted": self.interrupted,

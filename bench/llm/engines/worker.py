@@ -8,18 +8,19 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 ANSWER = "@answer "
 Tokens = Sequence[int]
+Calls = dict[str, Callable[..., Any]]
 
 
 class Engine(Protocol):
     """`calls` are what it can be asked beside `batch` and `memory`."""
 
-    calls: Mapping[str, Callable[..., Any]]
+    calls: Calls
 
     def batch(self, prompts: Sequence[Tokens], new: Sequence[int]) -> list[list[tuple[float, int]]]:
         """Generate so many new tokens behind each prompt, all at once, greedily, whatever they are.
@@ -32,7 +33,7 @@ def serve(load: Callable[..., Engine]) -> None:
     """Call `load` with the arguments of the command line, and answer standard input."""
     before = pss()
     engine = load(*sys.argv[1:])
-    calls = {
+    calls: Calls = {
         "batch": lambda **asked: batch(engine, **asked),
         "memory": lambda: pss() - before,
         **engine.calls,
