@@ -6,14 +6,15 @@ from ray.util.metrics import Counter, Gauge
 
 from shoal_serving.generate.counting import Tokens
 from shoal_serving.generate.model import GenerativeModel
-from shoal_serving.series import Growth, Labels, Series
+from shoal_serving.series import Growth, Labels, Levels, Series
 
 
 class GenerationExporter:
     """Hands the growth of an engine's numbers to Ray. `adapter` "" is the model itself."""
 
-    def __init__(self, growth: Growth, labels: tuple[str, ...]) -> None:
+    def __init__(self, growth: Growth, levels: Levels, labels: tuple[str, ...]) -> None:
         self._growth = growth
+        self._levels = levels
         adapted = (*labels, "adapter")
         self._histograms = {
             "first_token": Series(
@@ -51,11 +52,10 @@ class GenerationExporter:
             self._export_tokens(model, tokens, {**labels, "adapter": adapter})
         self._growth.tell(model, self._drafted, statistics.drafted, labels)
         self._growth.tell(model, self._accepted, statistics.accepted, labels)
-        plain = dict(labels)
-        self._running.set(statistics.running, plain)
-        self._waiting.set(statistics.waiting, plain)
-        self._kv.set(engine.kv_usage, plain)
-        self._prefixes.set(engine.prefixes.size, plain)
+        self._levels.tell(model, self._running, statistics.running, labels)
+        self._levels.tell(model, self._waiting, statistics.waiting, labels)
+        self._levels.tell(model, self._kv, engine.kv_usage, labels)
+        self._levels.tell(model, self._prefixes, engine.prefixes.size, labels)
 
     def _export_tokens(self, model: GenerativeModel, tokens: Tokens, labels: Labels) -> None:
         for name, counter in self._tokens.items():

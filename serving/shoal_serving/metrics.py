@@ -10,7 +10,7 @@ from shoal_serving.generate.model import GenerativeModel
 from shoal_serving.generation_metrics import GenerationExporter
 from shoal_serving.hosting import HostedModel
 from shoal_serving.model import LoadedModel
-from shoal_serving.series import Growth, Series
+from shoal_serving.series import Growth, Levels, Series
 
 _LABELS = ("namespace", "model", "revision")
 
@@ -21,7 +21,8 @@ class Exporter:
     def __init__(self, models: Mapping[str, HostedModel]) -> None:
         self._models = models
         self._growth = Growth()
-        self._generation = GenerationExporter(self._growth, _LABELS)
+        self._levels = Levels()
+        self._generation = GenerationExporter(self._growth, self._levels, _LABELS)
         self._requests = _counter("requests", "Requests, by outcome.", "outcome")
         self._loads = _counter("loads", "Loads of a revision, by outcome.", "outcome")
         self._bytes = _counter("body_bytes", "Bytes of request and response bodies.", "direction")
@@ -56,9 +57,9 @@ class Exporter:
         tell(model, self._bytes, stats.bytes_out, {**labels, "direction": "out"})
         for name, series in self._histograms.items():
             self._growth.tell_histogram(model, series, getattr(stats, name), labels)
-        self._queue.set(model.queued, labels)
+        self._levels.tell(model, self._queue, model.queued, labels)
         for kind, size in model.bytes.model_dump().items():
-            self._size.set(size, {**labels, "kind": kind})
+            self._levels.tell(model, self._size, size, {**labels, "kind": kind})
         if isinstance(model, GenerativeModel):
             self._generation.export(model, labels)
 

@@ -92,6 +92,20 @@ async def test_the_same_revision_loaded_again_counts_on(exporter, hosted, ray_si
     assert ray_side["shoal_requests", "ops", "m", "same", "ok"] == 3
 
 
+async def test_a_model_whose_revision_changes_is_not_counted_twice(exporter, hosted, ray_side):
+    """As when adapters of a model that generates come and go."""
+    hosted.serving.bytes = Bytes(resident=2)
+    for name in ("r1", "other", "r1"):
+        hosted.serving.revision = name
+        hosted.serving.statistics.answered("ok", 0.1, 0, 0)
+        exporter.export()
+    assert ray_side["shoal_requests", "ops", "m", "r1", "ok"] == 2
+    assert ray_side["shoal_requests", "ops", "m", "other", "ok"] == 1
+    assert ray_side["shoal_request_duration_seconds_count", "ops", "m", "other"] == 1
+    assert ray_side["shoal_model_bytes", "ops", "m", "r1", "resident"] == 2
+    assert ray_side["shoal_model_bytes", "ops", "m", "other", "resident"] == 0
+
+
 async def test_what_a_model_did_last_is_not_lost_when_it_leaves(exporter, hosted, ray_side):
     hosted.serving.statistics.answered("ok", 0.1, 0, 0)
     await hosted.retire()
