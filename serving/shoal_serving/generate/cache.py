@@ -1,8 +1,8 @@
 """The keys and values of every token that is computed, in rows: one for each running sequence.
 
 One block of memory, in which ONNX Runtime reads the past and appends the present in place. A row
-has room for `capacity` tokens from the start; the pages of the operating system behind it are taken
-when they are first written.
+has room for `capacity` tokens from the start; the pages of the operating system behind it, large
+ones where it has them, are taken when they are first written.
 """
 
 from collections.abc import Iterator

@@ -46,6 +46,7 @@ class Engine:
         self._speculator = Speculator()
         self._outbox = Outbox()
         self._ended: list[Job] = []
+        self._prompted: list[Job] = []
         self._worker = Worker(f"generate-{name}", self._work, lambda: self._scheduler.busy)
         self._worker.start()
 
@@ -89,8 +90,9 @@ class Engine:
         except Exception as error:
             logger.exception("a step failed unexpectedly")
             self._fail(self._scheduler.running, InferenceFailed(f"the engine failed: {error!r}"))
+        self._outbox.send()  # first, so that nobody waits for what is only for later prompts
         self._forget_ended()
-        self._outbox.send()
+        self._keep_prompts()
 
     def _step(self) -> None:
         now = time.monotonic()
@@ -101,7 +103,7 @@ class Engine:
         decoding = sum(job.pending == 1 for job in running)
         if len(running) == decoding == 1 and self._speculate(running[0]):
             return
-        for run in self._scheduler.plan(self._pace.budget(decoding)):
+        for run in self._scheduler.plan(self._pace.budget(decoding, len(running) - decoding)):
             self._execute(run)
 
     def _expire(self, now: float) -> None:
@@ -209,7 +211,7 @@ class Engine:
             if not count or job.pending or job.ended:
                 continue
             if prefill:
-                self._remember(job)
+                self._prompted.append(job)
             if job.writer.full:  # nothing was asked for but the prompt's own logprobs
                 self._tell_last(job)
                 continue
@@ -309,6 +311,13 @@ class Engine:
                 self._move(*moved)
         self.statistics.running = len(self._scheduler.running)
         self.statistics.waiting = len(list(self._scheduler.waiting))
+
+    def _keep_prompts(self) -> None:
+        """Keep what was just computed of prompts, for those who begin alike."""
+        prompted, self._prompted = self._prompted, []
+        for job in prompted:
+            if not job.ended:
+                self._remember(job)
 
     def _move(self, job: Job, left: int) -> None:
         assert job.row is not None

@@ -1,6 +1,7 @@
 """How much of the prompts a step may compute, so that those who decode hardly feel it."""
 
-# What prompts may add to a step, in decode runs. A step with a prompt then takes 2.5 of them.
+# What prompts may add to a step, in decode runs: a step with a prompt then takes 2.5 of them. Where
+# more wait for their prompt than decode, they may add as many times more: most wait for these steps.
 _ALLOWANCE = 1.5
 # Without anybody who decodes, a step is as long as one that newcomers can wait for.
 MOST, _LEAST = 512, 16
@@ -14,14 +15,17 @@ class Pace:
         self._token: float | None = None
         self._decode: dict[int, float] = {}
 
-    def budget(self, decoding: int) -> int:
-        """The most tokens of prompts for a step in which so many rows decode."""
+    def budget(self, decoding: int, prompts: int = 1) -> int:
+        """The most tokens of prompts for a step in which so many rows decode, and so many wait for
+        their prompt.
+        """
         if not decoding:
             return MOST
         decode = self._decode.get(_bucket(decoding))
         if decode is None or self._token is None:
             return _LEAST
-        return max(_LEAST, min(MOST, int(_ALLOWANCE * decode / self._token)))
+        allowed = _ALLOWANCE * max(1, prompts / decoding) * decode / self._token
+        return max(_LEAST, min(MOST, int(allowed)))
 
     def prefilled(self, tokens: int, seconds: float) -> None:
         """`tokens` counts the padding."""

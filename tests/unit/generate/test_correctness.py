@@ -49,7 +49,7 @@ async def test_answers_from_kept_prefixes(adapted):
 
 @pytest.mark.parametrize("chunk", [1, 3, 7, 100])
 async def test_prompts_computed_in_parts(load, monkeypatch, chunk):
-    monkeypatch.setattr(pace.Pace, "budget", lambda self, decoding: chunk)
+    monkeypatch.setattr(pace.Pace, "budget", lambda self, *rows: chunk)
     model = load(prefix_cache="0")
     assert await answers(model, [greedy(p) for p, _ in references()]) == [
         tokens for _, tokens in references()
