@@ -1,7 +1,7 @@
 """How much of the prompts a step may compute, so that those who decode hardly feel it."""
 
-# What prompts may add to a step, in decode runs: a step with a prompt then takes 2.5 of them. Where
-# more wait for their prompt than decode, they may add as many times more: most wait for these steps.
+# What prompts may add to a step, in decode runs: a step with a prompt then takes 2.5 of them. If
+# more wait for their prompt than decode, it is as many times more: most wait for these steps.
 _ALLOWANCE = 1.5
 # Without anybody who decodes, a step is as long as one that newcomers can wait for.
 MOST, _LEAST = 512, 16

@@ -1,5 +1,6 @@
 """Picks a token for every row of a step. Called by the engine's thread; nothing here blocks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,7 +66,7 @@ class Sampler:
         failure: str | None,
     ) -> Sampled:
         # The largest of numbers with a NaN among them is, to numpy, NaN.
-        if not np.isfinite(logits[likeliest]):
+        if not math.isfinite(logits[likeliest]):
             return Sampled(-1, error=InferenceFailed(NOT_FINITE))
         if failure is not None:
             return Sampled(-1, error=InferenceFailed(failure))
@@ -73,7 +74,7 @@ class Sampler:
         if state.changes:
             scores = self._changed(row, logits, state)
             likeliest = int(scores.argmax())
-            if not np.isfinite(scores[likeliest]):
+            if not math.isfinite(scores[likeliest]):
                 return Sampled(-1, error=InferenceFailed(_NOTHING_LEFT))
         token = likeliest if state.greedy else self._drawn(scores, scores[likeliest], state)
         return Sampled(token, self._logprob(logits, token, state))
