@@ -122,7 +122,7 @@ async def test_a_killed_replica_breaks_its_streams_and_fails_no_request_that_had
     async with contextlib.AsyncExitStack() as connections:
         streams = [
             await connections.enter_async_context(completion(client, base, **HELLO))
-            for _ in range(4)
+            for _ in range(2)
         ]
         await asyncio.gather(*(stream.begun() for stream in streams))
         with Traffic(f"{base}/v1/completions", BRIEF, clients=4) as traffic:
