@@ -2,8 +2,9 @@
 
 # What prompts may add to a step, in decode runs. A step with a prompt then takes 2.5 of them.
 _ALLOWANCE = 1.5
-# Without anybody who decodes, a step is as long as one that newcomers can wait for.
 MOST, _LEAST = 512, 16
+# Without anybody who decodes, a step is as long as one that newcomers can wait for: in seconds.
+_LONGEST_S = 1.0
 _WEIGHT = 0.2
 
 
@@ -16,12 +17,17 @@ class Pace:
 
     def budget(self, decoding: int) -> int:
         """The most tokens of prompts for a step in which so many rows decode."""
-        if not decoding:
-            return MOST
-        decode = self._decode.get(_bucket(decoding))
-        if decode is None or self._token is None:
+        seconds = self._seconds(decoding)
+        if seconds is None or self._token is None:
             return _LEAST
-        return max(_LEAST, min(MOST, int(_ALLOWANCE * decode / self._token)))
+        return max(_LEAST, min(MOST, int(seconds / self._token)))
+
+    def _seconds(self, decoding: int) -> float | None:
+        """What prompts may add to such a step, where that is known."""
+        if not decoding:
+            return _LONGEST_S
+        decode = self._decode.get(_bucket(decoding))
+        return None if decode is None else _ALLOWANCE * decode
 
     def prefilled(self, tokens: int, seconds: float) -> None:
         """`tokens` counts the padding."""
