@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import threading
 import time
 import weakref
@@ -48,6 +49,14 @@ async def test_a_prompt_that_leaves_no_room_is_refused_with_the_limit(load):
     with pytest.raises(InvalidRequest, match="24 tokens; this model takes 20") as refused:
         await model.start(greedy(PROMPT))
     assert refused.value.code == "context_length_exceeded"
+
+
+async def test_prompts_that_nearly_fill_the_context_run_together(load):
+    model, chance = load(prefix_cache="0"), random.Random(1)
+    lengths = [chance.choice((900, 960, 1000, 1010)) for _ in range(24)]
+    prompts = [[chance.randrange(3, 2000) for _ in range(length)] for length in lengths]
+    deltas = await asyncio.gather(*(whole(model, greedy(p, 1)) for p in prompts))
+    assert all(len(delta.tokens) == 1 for delta in deltas)
 
 
 async def test_an_answer_ends_where_the_context_does(load):
