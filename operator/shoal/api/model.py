@@ -157,7 +157,7 @@ class Generation(Spec):
     max_sequences: StrictInt = Field(default=16, ge=1, le=1024)
     """How many sequences run at once; more of them wait, as `batching` allows."""
 
-    max_tokens: StrictInt = Field(default=2048, ge=1, le=1_048_576)
+    max_tokens: StrictInt = Field(default=2048, ge=2, le=1_048_576)
     """The most tokens of one sequence, prompt and answer; the model's own limit if that is less."""
 
     prefix_cache: ByteSizeOrZero = Quantity("256Mi")

@@ -24,6 +24,8 @@ def read_defaults(folder: ModelFolder, vocabulary: int) -> Sampling:
     wrong = [n for n, v in said.items() if isinstance(v, bool) or not isinstance(v, (int, float))]
     if wrong:
         raise _damaged(f"{wrong[0]}: expected a number, got {said[wrong[0]]!r}")
+    if not isinstance(said.get("top_k", 0), int):
+        raise _damaged(f"top_k: expected a whole number, got {said['top_k']!r}")
     sampling = Sampling(**said)
     try:
         check(sampling, vocabulary)

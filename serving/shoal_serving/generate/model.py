@@ -186,7 +186,10 @@ class GenerativeModel(LoadedModel):
         if grammar is None:
             return None
         loop = asyncio.get_running_loop()
-        compiled = await loop.run_in_executor(self._compiling, self._grammars.compile, grammar)
+        # A new grammar may take seconds; those that are known do not wait behind it.
+        compiled = await asyncio.to_thread(self._grammars.remembered, grammar)
+        if compiled is None:
+            compiled = await loop.run_in_executor(self._compiling, self._grammars.compile, grammar)
         return compiled.start()
 
     def _submit(self, generation: Generation, matcher: Matcher | None) -> Stream:

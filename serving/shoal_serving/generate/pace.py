@@ -3,8 +3,9 @@
 # What prompts may add to a step, in decode runs: a step with a prompt then takes 2.5 of them. If
 # more wait for their prompt than decode, it is as many times more: most wait for these steps.
 _ALLOWANCE = 1.5
-# Without anybody who decodes, a step is as long as one that newcomers can wait for.
 MOST, _LEAST = 512, 16
+# Without anybody who decodes, a step is as long as one that newcomers can wait for: in seconds.
+_LONGEST_S = 1.0
 _WEIGHT = 0.2
 
 
@@ -19,13 +20,17 @@ class Pace:
         """The most tokens of prompts for a step in which so many rows decode, and so many wait for
         their prompt.
         """
-        if not decoding:
-            return MOST
-        decode = self._decode.get(_bucket(decoding))
-        if decode is None or self._token is None:
+        seconds = self._seconds(decoding, prompts)
+        if seconds is None or self._token is None:
             return _LEAST
-        allowed = _ALLOWANCE * max(1, prompts / decoding) * decode / self._token
-        return max(_LEAST, min(MOST, int(allowed)))
+        return max(_LEAST, min(MOST, int(seconds / self._token)))
+
+    def _seconds(self, decoding: int, prompts: int) -> float | None:
+        """What prompts may add to such a step, where that is known."""
+        if not decoding:
+            return _LONGEST_S
+        decode = self._decode.get(_bucket(decoding))
+        return None if decode is None else _ALLOWANCE * max(1, prompts / decoding) * decode
 
     def prefilled(self, tokens: int, seconds: float) -> None:
         """`tokens` counts the padding."""

@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Iterator
 from collections.abc import Sequence as Numbers
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 from shoal_serving.generate.sequence import Sequence
@@ -100,10 +101,14 @@ class Scheduler(Generic[S]):
         while waiting and budget > 0:
             first = min(waiting, key=lambda row: self.running[row].rank)
             together = self._neighbours(first, waiting) if self._ragged else [first]
-            counts = _counts([self._wanted(row) for row in together], budget)
+            counts = self._shared(together, budget)
             yield Run(first, counts)
             waiting.difference_update(range(first, first + len(counts)))
             budget -= len(counts) * max(counts)
+
+    def _shared(self, rows: list[int], budget: int) -> tuple[int, ...]:
+        room = (self.running[row].limit - self.running[row].computed for row in rows)
+        return _counts([self._wanted(row) for row in rows], list(accumulate(room, min)), budget)
 
     def _wanted(self, row: int) -> int:
         sequence = self.running[row]
@@ -116,14 +121,15 @@ class Scheduler(Generic[S]):
         return list(range(first, row))
 
 
-def _counts(wanted: Numbers[int], budget: int) -> tuple[int, ...]:
+def _counts(wanted: Numbers[int], widest: Numbers[int], budget: int) -> tuple[int, ...]:
     """How many tokens of the first row and of as many behind it as are worth running with it.
 
-    The first one gets as much as it would alone.
+    The first one gets as much as it would alone. A row takes the padding too, so a run of the first
+    n rows is no wider than `widest[n - 1]`.
     """
     best: tuple[int, ...] = (min(wanted[0], budget),)
     for rows in range(2, len(wanted) + 1):
-        width = min(max(wanted[:rows]), budget // rows)
+        width = min(max(wanted[:rows]), budget // rows, widest[rows - 1])
         if width < best[0]:
             break
         counts = tuple(min(count, width) for count in wanted[:rows])

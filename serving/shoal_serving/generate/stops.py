@@ -5,6 +5,7 @@ text that begins a stop string, which is just what must be held back.
 """
 
 from collections import deque
+from functools import lru_cache
 
 
 class StopStrings:
@@ -17,7 +18,7 @@ class StopStrings:
     def __init__(self, strings: tuple[str, ...], include: bool) -> None:
         """With `include` the stop string is a part of the text."""
         self._include = include
-        self._automaton = _Automaton(strings)
+        self._automaton = _automaton(strings)
         self._state = 0
         self._held = ""
 
@@ -90,3 +91,9 @@ class _Automaton:
                 self._shorter[longer] = self.step(self._shorter[state], character)
                 waiting.append(longer)
             self.found[state] = self.found[state] or self.found[self._shorter[state]]
+
+
+@lru_cache(maxsize=8)
+def _automaton(strings: tuple[str, ...]) -> _Automaton:
+    """Choices of one request share it: it does not change."""
+    return _Automaton(strings)

@@ -35,7 +35,8 @@ BINARY = b"application/octet-stream"
 class Request:
     """A request for one model. `path` is what follows the model's base URL, without its slash.
 
-    `size` is the body's as it was sent; `answerer` is the loaded model that was asked, if one was.
+    `size` is the body's as it was sent and `unpacked` as it is read; `answerer` is the loaded model
+    that was asked, if one was.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Request:
     watch: DisconnectWatch
     stalls: StallWatch
     size: int = 0
+    unpacked: int = 0
     answerer: "LoadedModel | GenerativeModel | None" = None
 
     @property
@@ -74,11 +76,11 @@ class Request:
         """
         self.answerer = model
         with self.watch.watching(self.receive):
-            return await model.answer(query, timeout, large=self.size > LARGE_BODY)
+            return await model.answer(query, timeout, large=self.unpacked > LARGE_BODY)
 
     async def aside(self, read: Callable[..., T], *given: Any) -> T:
         """What `read` makes of it, in a thread if the body is large: others need not wait."""
-        if self.size <= LARGE_BODY:
+        if self.unpacked <= LARGE_BODY:
             return read(*given)
         return await asyncio.get_running_loop().run_in_executor(None, read, *given)
 
@@ -97,9 +99,10 @@ class Request:
         self.size = len(body)
         self._check_length(self.size)
         encoding = self.headers.get(b"content-encoding")
-        if not encoding:
-            return body
-        return self._unpacked(body, encoding.decode("latin-1").lower())
+        if encoding:
+            body = self._unpacked(body, encoding.decode("latin-1").lower())
+        self.unpacked = len(body)
+        return body
 
     async def json(self) -> dict[str, Any]:
         """The body as a JSON object.

@@ -12,7 +12,7 @@ from typing import Any
 from shoal.errors import InvalidRequest
 from shoal_serving.generate.request import Generation, Grammar, GrammarKind, Sampling, Stopping
 from shoal_serving.tasks.reading import Parameters, expected, fields_of, text_of
-from shoal_serving.tasks.sampling_parameters import LARGEST_SEED, MOST_STOPS, json_object
+from shoal_serving.tasks.sampling_parameters import LARGEST_SEED, json_object, stop_strings
 
 DEFAULT_MAX_NEW_TOKENS = 100
 MOST_ALTERNATIVES = 20
@@ -67,7 +67,7 @@ def read_parameters(given: Any, stream: bool) -> HuggingFaceParameters:
         sampling=_sampling(parameters, details or stream),
         stopping=Stopping(
             max_tokens=parameters.integer("max_new_tokens", 1) or DEFAULT_MAX_NEW_TOKENS,
-            strings=parameters.texts("stop", MOST_STOPS),
+            strings=stop_strings(parameters),
             include=True,
         ),
         grammar=_grammar(parameters.value("grammar")),

@@ -110,7 +110,7 @@ def _decoded(value: Any, name: str, index: int) -> str:
 class Parameters:
     """A request's parameters by name and type; one that is null is one that is absent."""
 
-    def __init__(self, given: Any, known: Sequence[str]) -> None:
+    def __init__(self, given: Any, known: Collection[str]) -> None:
         """Raises `InvalidRequest` for a name that is not one of `known`."""
         if given is None:
             given = {}

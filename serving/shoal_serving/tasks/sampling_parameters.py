@@ -16,6 +16,9 @@ from shoal_serving.tasks.reading import Parameters, expected, fields_of, items_o
 
 DEFAULT_MAX_TOKENS = 16
 MOST_STOPS = 64
+# Of all stop strings together: what watches for them takes memory for each.
+MOST_STOP_CHARACTERS = 4096
+MOST_BIASES = 4096
 LARGEST_SEED = 2**63 - 1
 _LARGEST = 1000
 
@@ -87,11 +90,20 @@ def _stopping(parameters: Parameters, vocabulary: int) -> Stopping:
     return Stopping(
         max_tokens=most,
         min_tokens=parameters.integer("min_tokens", 0, most) or 0,
-        strings=parameters.texts("stop", MOST_STOPS),
+        strings=stop_strings(parameters),
         tokens=stop_tokens(parameters.value("stop_token_ids"), vocabulary),
         ignore_eos=bool(parameters.flag("ignore_eos")),
         include=bool(parameters.flag("include_stop_str_in_output")),
     )
+
+
+def stop_strings(parameters: Parameters) -> tuple[str, ...]:
+    """`stop`: a text or an array of texts."""
+    strings = parameters.texts("stop", MOST_STOPS)
+    size = sum(map(len, strings))
+    if size > MOST_STOP_CHARACTERS:
+        raise expected("stop", f"at most {MOST_STOP_CHARACTERS} characters together", str(size))
+    return strings
 
 
 def stop_tokens(value: Any, vocabulary: int) -> frozenset[int]:
@@ -112,8 +124,10 @@ def logit_biases(value: Any, vocabulary: int) -> dict[int, float]:
         return {}
     if not isinstance(value, dict):
         raise expected("logit_bias", "an object", kind(value))
+    if len(value) > MOST_BIASES:
+        raise expected("logit_bias", f"at most {MOST_BIASES} token ids", str(len(value)))
     named = {f"logit_bias.{key}": bias for key, bias in value.items()}
-    biases = Parameters(named, tuple(named))
+    biases = Parameters(named, named)
     return {
         _token(key, vocabulary): biases.number(f"logit_bias.{key}", -100, 100) or 0.0
         for key in value

@@ -185,6 +185,7 @@ NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at eac
         ({"maxSequences": 0}, "maxSequences: Invalid value: 0: expected greater than or equal"),
         ({"kvCache": "fp8"}, 'kvCache: Invalid value: "fp8"'),
         ({"maxTokens": "9"}, 'maxTokens: Invalid value: "9": expected a whole number'),
+        ({"maxTokens": 1}, "maxTokens: Invalid value: 1: expected greater than or equal to 2"),
         (
             {"prefixCache": "0.5"},
             'prefixCache: Invalid value: "0.5": expected whole bytes, from 0 to 256Ti',

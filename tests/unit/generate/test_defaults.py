@@ -34,6 +34,7 @@ def test_its_values_are_taken_and_other_fields_left(defaults):
         ({"top_p": 2}, "top_p: expected a number above 0 and up to 1, got 2"),
         ({"temperature": "hot"}, "temperature: expected a number, got 'hot'"),
         ({"top_k": True}, "top_k: expected a number, got True"),
+        ({"top_k": 50.0}, "top_k: expected a whole number, got 50.0"),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(defaults, fields, words):

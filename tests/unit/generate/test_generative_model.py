@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import random
+import threading
 import time
 import weakref
 from dataclasses import replace
@@ -18,6 +20,7 @@ from shoal.errors import (
     ModelNotFound,
     Overloaded,
 )
+from shoal_serving.generate.grammar.trial import Trial
 from shoal_serving.generate.request import Finish, Generation, Grammar, GrammarKind, Sampling
 from shoal_serving.generate.stream import joined
 from shoal_serving.loading import Place, load_model
@@ -46,6 +49,14 @@ async def test_a_prompt_that_leaves_no_room_is_refused_with_the_limit(load):
     with pytest.raises(InvalidRequest, match="24 tokens; this model takes 20") as refused:
         await model.start(greedy(PROMPT))
     assert refused.value.code == "context_length_exceeded"
+
+
+async def test_prompts_that_nearly_fill_the_context_run_together(load):
+    model, chance = load(prefix_cache="0"), random.Random(1)
+    lengths = [chance.choice((900, 960, 1000, 1010)) for _ in range(24)]
+    prompts = [[chance.randrange(3, 2000) for _ in range(length)] for length in lengths]
+    deltas = await asyncio.gather(*(whole(model, greedy(p, 1)) for p in prompts))
+    assert all(len(delta.tokens) == 1 for delta in deltas)
 
 
 async def test_an_answer_ends_where_the_context_does(load):
@@ -245,6 +256,27 @@ async def test_a_grammar_gives_its_form(chat):
     for delta in await asyncio.gather(*(whole(chat, one) for one in free)):
         assert delta.finish is Finish.STOP
         assert set(json.loads(delta.text)) == {"city", "size"}
+
+
+async def test_a_known_grammar_does_not_wait_for_a_new_one(chat, monkeypatch):
+    known = replace(greedy(PROMPT), grammar=Grammar(GrammarKind.CHOICE, ["yes"]))
+    await whole(chat, known)
+    tried, released, fault = threading.Event(), threading.Event(), Trial.fault
+
+    def slow(trial, text):
+        tried.set()
+        released.wait(9)
+        return fault(trial, text)
+
+    monkeypatch.setattr(Trial, "fault", slow)
+    new = asyncio.create_task(
+        whole(chat, replace(known, grammar=Grammar(GrammarKind.CHOICE, ["no"])))
+    )
+    assert await asyncio.to_thread(tried.wait, 30)
+    assert (await whole(chat, known)).text == "yes"
+    assert not new.done()
+    released.set()
+    assert (await new).text == "no"
 
 
 async def test_a_prompt_that_was_seen_is_not_computed_again(chat):

@@ -16,6 +16,10 @@ def test_without_anybody_who_decodes_prompts_have_the_whole_step():
     assert learned().budget(0) == MOST
 
 
+def test_a_step_is_no_longer_than_newcomers_can_wait_however_slow_the_model():
+    assert learned(token=0.01).budget(0) == 100
+
+
 def test_a_prompt_may_take_one_and_a_half_decode_runs():
     assert learned(rows8=0.04).budget(8) == 60
 
@@ -27,7 +31,7 @@ def test_prompts_that_outnumber_those_who_decode_may_take_more():
 
 
 def test_it_goes_slowly_where_costs_are_not_known():
-    assert Pace().budget(3) == 16
+    assert Pace().budget(0) == Pace().budget(3) == 16
     assert learned(rows8=0.04).budget(1) == 16
 
 

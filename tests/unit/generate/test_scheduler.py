@@ -22,10 +22,10 @@ class Rows:
         for row, count in enumerate(run.counts, run.first):
             sequence = scheduler.running[row]
             assert sequence.row == row
+            assert sequence.computed + run.width <= CAPACITY, "its padding is over its room"
             if count:
                 number, held = self.held[row] if sequence.computed else (sequence.number, 0)
                 assert (number, held) == (sequence.number, sequence.computed), "lost its tokens"
-                assert held + count <= CAPACITY, "over its room"
                 self.held[row] = (number, held + count)
                 sequence.computed += count
                 if not sequence.pending:
@@ -107,6 +107,13 @@ def test_prompts_of_like_length_run_together():
 def test_a_short_prompt_is_not_padded_to_a_long_one():
     scheduler = scheduled(2, sequence(0, prompt=4), sequence(1, prompt=60))
     assert scheduler.plan(512) == [Run(0, (4,)), Run(1, (60,))]
+
+
+def test_a_run_is_no_wider_than_what_is_left_of_each_row():
+    almost, other = sequence(0, prompt=60), sequence(1, prompt=60)
+    almost.computed = 40
+    scheduler = scheduled(2, almost, other)
+    assert scheduler.plan(512) == [Run(0, (20, 24))]
 
 
 def test_nobody_is_slowed_down_by_running_with_others():

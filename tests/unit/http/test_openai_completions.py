@@ -1,6 +1,8 @@
 """`/v1/completions`, asked as JSON."""
 
+import gzip
 import json
+import threading
 
 import pytest
 from asgi_client import ask
@@ -168,3 +170,22 @@ async def test_one_prompt_that_is_refused_takes_the_others_with_it(app, model):
     model.held, model.start = True, refuse_the_second
     assert (await complete(app, ["a", "b"])).status == 500
     assert model.cancelled == [0]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+async def test_a_large_body_is_read_aside_however_small_it_was_packed(
+    app, model, monkeypatch, pack
+):
+    encode, threads = model.vocabulary.encode, []
+
+    def watched(text, special=True):
+        if text.startswith("a"):
+            threads.append(threading.current_thread())
+        return encode(text, special)
+
+    monkeypatch.setattr(model.vocabulary, "encode", watched)
+    headers = {} if pack is bytes else {"content_encoding": "gzip"}
+    for text in ("a", "a" * 100_000):
+        body = json.dumps({"prompt": text}).encode()
+        assert (await ask(app, "POST", PATH, pack(body), **headers)).status == 200
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]

@@ -59,7 +59,7 @@ class Grammars:
             InferenceFailed: the process that tries grammars does not start.
         """
         text = worded(grammar, param)
-        compiled = self._remembered(text)
+        compiled = self._found(text)
         if compiled is None:
             fault = self._trial.fault(text)
             if fault is not None:
@@ -67,11 +67,19 @@ class Grammars:
             compiled = self._compile(grammar, text, param)
         return compiled
 
+    def remembered(self, grammar: Grammar, param: str | None = None) -> CompiledGrammar | None:
+        """What `compile` would give, if it is known; as quick as the grammar is read.
+
+        Raises:
+            InvalidRequest: it is too large, or no grammar of its kind; `param` is the error's.
+        """
+        return self._found(worded(grammar, param))
+
     def close(self) -> None:
         """End the process that tries grammars."""
         self._trial.close()
 
-    def _remembered(self, text: str) -> CompiledGrammar | None:
+    def _found(self, text: str) -> CompiledGrammar | None:
         with self._lock:
             if text in self._compiled:
                 self._compiled.move_to_end(text)

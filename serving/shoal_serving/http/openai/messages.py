@@ -79,10 +79,12 @@ def tools_of(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise expected("tools", "an array of tools", kind(value))
     tools = [_tool(tool, f"tools[{i}]") for i, tool in enumerate(value)]
-    names = [tool["function"]["name"] for tool in tools]
-    for name in names:
-        if names.count(name) > 1:
+    names = set[str]()
+    for tool in tools:
+        name = tool["function"]["name"]
+        if name in names:
             raise InvalidRequest(f"tools: there are several with the name {name!r}", "tools")
+        names.add(name)
     return tools
 
 

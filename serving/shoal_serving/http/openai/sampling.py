@@ -5,7 +5,7 @@ from typing import Any
 
 from shoal_serving.generate.request import Sampling, Stopping
 from shoal_serving.http.openai.fields import Fields
-from shoal_serving.tasks.sampling_parameters import MOST_STOPS, logit_biases, stop_tokens
+from shoal_serving.tasks.sampling_parameters import logit_biases, stop_strings, stop_tokens
 
 SAMPLING_FIELDS = (
     "temperature",
@@ -76,7 +76,7 @@ def stopping_of(fields: Fields, most: int | None, vocabulary: int) -> Stopping:
     return Stopping(
         max_tokens=most,
         min_tokens=fields.integer("min_tokens", 0, most) or 0,
-        strings=fields.texts("stop", MOST_STOPS),
+        strings=stop_strings(fields),
         tokens=stop_tokens(fields.value("stop_token_ids"), vocabulary),
         ignore_eos=bool(fields.flag("ignore_eos")),
         include=bool(fields.flag("include_stop_str_in_output")),
