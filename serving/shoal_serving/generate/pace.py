@@ -1,8 +1,9 @@
 """How much of the prompts a step may compute, so that those who decode hardly feel it."""
 
 # What prompts may add to a step, in decode runs: a step with a prompt then takes 2.5 of them. If
-# more wait for their prompt than decode, it is as many times more: most wait for these steps.
-_ALLOWANCE = 1.5
+# more wait for their prompt than decode, it is as many times more, for most wait for these steps;
+# but at most so many times.
+_ALLOWANCE, _CROWD = 1.5, 4
 MOST, _LEAST = 512, 16
 # Without anybody who decodes, a step is as long as one that newcomers can wait for: in seconds.
 _LONGEST_S = 1.0
@@ -30,7 +31,8 @@ class Pace:
         if not decoding:
             return _LONGEST_S
         decode = self._decode.get(_bucket(decoding))
-        return None if decode is None else _ALLOWANCE * max(1, prompts / decoding) * decode
+        crowd = min(_CROWD, max(1, prompts / decoding))
+        return None if decode is None else _ALLOWANCE * crowd * decode
 
     def prefilled(self, tokens: int, seconds: float) -> None:
         """`tokens` counts the padding."""
