@@ -14,7 +14,7 @@ from shoal.errors import InferenceFailed, InvalidRequest, Overloaded, ProofFaile
 from shoal_serving.generate.adapters import Adapter
 from shoal_serving.generate.chat import ChatTemplate
 from shoal_serving.generate.engine import Engine
-from shoal_serving.generate.grammar.compiling import Grammars
+from shoal_serving.generate.grammar.compiling import CompiledGrammar, Grammars
 from shoal_serving.generate.grammar.matcher import Matcher
 from shoal_serving.generate.job import Job, Reader
 from shoal_serving.generate.request import Delta, Generation, Grammar, Sampling
@@ -35,6 +35,8 @@ _FIRST = -(2**62)
 _STUCK_S = 60.0
 _LOOK_S = 0.2
 _SAMPLE = "Put a request it can answer into sample.json in the model's folder."
+# New grammars under way: each may take seconds, one at a time.
+_MOST_TRIED = 8
 # Prompts' own logits are as large as this, at most, in one run.
 _SCORED_BYTES = 64 * 2**20
 
@@ -74,6 +76,7 @@ class GenerativeModel(LoadedModel):
         self._adapters = adapters
         self._grammars = Grammars(vocabulary.tokenizer_json, vocabulary.size, vocabulary.end_tokens)
         self._compiling = ThreadPoolExecutor(1, thread_name_prefix=f"grammar-{name}")
+        self._trying = 0
         self._numbers = itertools.count()
         self._live = 0
         self.tune(config)
@@ -141,7 +144,7 @@ class GenerativeModel(LoadedModel):
 
         Raises:
             InvalidRequest: the prompt is too long, or something that is asked for is not there.
-            Overloaded: as many wait as may.
+            Overloaded: as many wait as may, or as many new grammars are tried.
         """
         self._check(generation)
         if self._live >= self.room.sequences + self._max_queue:
@@ -185,12 +188,20 @@ class GenerativeModel(LoadedModel):
     async def _matcher(self, grammar: Grammar | None) -> Matcher | None:
         if grammar is None:
             return None
-        loop = asyncio.get_running_loop()
         # A new grammar may take seconds; those that are known do not wait behind it.
         compiled = await asyncio.to_thread(self._grammars.remembered, grammar)
-        if compiled is None:
-            compiled = await loop.run_in_executor(self._compiling, self._grammars.compile, grammar)
-        return compiled.start()
+        return (compiled or await self._compiled(grammar)).start()
+
+    async def _compiled(self, grammar: Grammar) -> CompiledGrammar:
+        """A new grammar, tried and compiled after those that came before it."""
+        if self._trying >= _MOST_TRIED:
+            raise Overloaded(f"{self._trying} new grammars are being tried; try again soon")
+        self._trying += 1
+        loop, compile_ = asyncio.get_running_loop(), self._grammars.compile
+        try:
+            return await loop.run_in_executor(self._compiling, compile_, grammar)
+        finally:
+            self._trying -= 1
 
     def _submit(self, generation: Generation, matcher: Matcher | None) -> Stream:
         adapter = self._adapters.take(generation.adapter)

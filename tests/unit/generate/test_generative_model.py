@@ -279,6 +279,18 @@ async def test_a_known_grammar_does_not_wait_for_a_new_one(chat, monkeypatch):
     assert (await new).text == "no"
 
 
+async def test_too_many_new_grammars_at_once_are_told_to_try_again(chat, monkeypatch):
+    released, fault = threading.Event(), Trial.fault
+    monkeypatch.setattr(Trial, "fault", lambda self, text: released.wait(30) and fault(self, text))
+    new = [replace(greedy(PROMPT), grammar=Grammar(GrammarKind.CHOICE, [f"{i}"])) for i in range(9)]
+    tasks = [asyncio.create_task(whole(chat, one)) for one in new]
+    with pytest.raises(Overloaded, match="8 new grammars are being tried"):
+        await next(asyncio.as_completed(tasks))
+    released.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert sum(isinstance(result, Overloaded) for result in results) == 1
+
+
 async def test_a_prompt_that_was_seen_is_not_computed_again(chat):
     long = PROMPT * 10
     first, second = (await chat.start(greedy(long, 3)) for _ in range(1)), None
