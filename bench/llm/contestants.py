@@ -66,22 +66,15 @@ def ours(
     precision: str,
     log: Path,
     sequences: str = SEQUENCES,
-    spinning: bool = False,
-    name: str = "ours",
 ) -> Engine:
-    """Ours, with so many rows; `spinning` threads wait for work without giving up their core."""
+    """Ours, with so many rows."""
     cache = environments.cache() / "llm" / "ours"
-    wait = "spinning" if spinning else "sleeping"
-    arguments = [str(model.folder), precision, THREADS, sequences, wait, str(cache)]
-    return Engine(name, Path(sys.executable), "ours", arguments, log)
+    arguments = [str(model.folder), precision, THREADS, sequences, str(cache)]
+    return Engine("ours", Path(sys.executable), "ours", arguments, log)
 
 
 def _ours(_: Contestant, model: Model, precision: str, log: Path) -> Engine:
     return ours(model, precision, log)
-
-
-def _spinning(who: Contestant, model: Model, precision: str, log: Path) -> Engine:
-    return ours(model, precision, log, spinning=True, name=who.name)
 
 
 def _genai(who: Contestant, model: Model, precision: str, log: Path) -> Engine:
@@ -109,7 +102,6 @@ def _llama(who: Contestant, model: Model, precision: str, log: Path) -> Engine:
 
 CONTESTANTS = (
     Contestant("ours", (FP32, INT4), _ours),
-    Contestant("ours, spinning", (FP32, INT4), _spinning),
     Contestant("genai", (FP32, INT4), _genai, "torch-requirements.txt"),
     Contestant(
         "llama.cpp",

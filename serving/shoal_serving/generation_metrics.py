@@ -4,7 +4,7 @@
 
 from ray.util.metrics import Counter, Gauge
 
-from shoal_serving.generate.counting import Tokens
+from shoal_serving.generate.counting import Counts
 from shoal_serving.generate.model import GenerativeModel
 from shoal_serving.series import Growth, Labels, Levels, Series
 
@@ -18,13 +18,13 @@ class GenerationExporter:
         adapted = (*labels, "adapter")
         self._histograms = {
             "first_token": Series(
-                "time_to_first_token_seconds", "From arrival to the first token.", labels
+                "time_to_first_token_seconds", "From arrival to the first token.", adapted
             ),
             "each_token": Series(
-                "inter_token_latency_seconds", "Between two tokens of a sequence.", labels
+                "inter_token_latency_seconds", "Between two tokens of a sequence.", adapted
             ),
             "queue": Series(
-                "request_queue_time_seconds", "From arrival to a row of the KV cache.", labels
+                "request_queue_time_seconds", "From arrival to a row of the KV cache.", adapted
             ),
         }
         self._running = Gauge("shoal_num_requests_running", "Sequences that run.", labels)
@@ -46,10 +46,8 @@ class GenerationExporter:
 
     def export(self, model: GenerativeModel, labels: Labels) -> None:
         engine, statistics = model.engine, model.engine.statistics
-        for name, series in self._histograms.items():
-            self._growth.tell_histogram(model, series, getattr(statistics, name), labels)
-        for adapter, tokens in list(statistics.tokens.items()):
-            self._export_tokens(model, tokens, {**labels, "adapter": adapter})
+        for adapter, counts in list(statistics.counts.items()):
+            self._export_counts(model, counts, {**labels, "adapter": adapter})
         self._growth.tell(model, self._drafted, statistics.drafted, labels)
         self._growth.tell(model, self._accepted, statistics.accepted, labels)
         self._levels.tell(model, self._running, statistics.running, labels)
@@ -57,9 +55,11 @@ class GenerationExporter:
         self._levels.tell(model, self._kv, engine.kv_usage, labels)
         self._levels.tell(model, self._prefixes, engine.prefixes.size, labels)
 
-    def _export_tokens(self, model: GenerativeModel, tokens: Tokens, labels: Labels) -> None:
+    def _export_counts(self, model: GenerativeModel, counts: Counts, labels: Labels) -> None:
+        for name, series in self._histograms.items():
+            self._growth.tell_histogram(model, series, getattr(counts, name), labels)
         for name, counter in self._tokens.items():
-            self._growth.tell(model, counter, getattr(tokens, name), labels)
-        for reason, count in list(tokens.finished.items()):
+            self._growth.tell(model, counter, getattr(counts, name), labels)
+        for reason, count in list(counts.finished.items()):
             labelled = {**labels, "finished_reason": str(reason)}
             self._growth.tell(model, self._finished, count, labelled)

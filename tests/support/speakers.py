@@ -61,6 +61,7 @@ class Speaker:
     template: ChatTemplate | None = field(default_factory=lambda: chat_template())
     defaults: Sampling = field(default_factory=Sampling)
     most: int = 65536
+    capacity: int = 1000
     name: str = "m"
     in_hand: int = 0
     revision: str = "r1"

@@ -23,7 +23,6 @@ from shoal.api.model import (
     Batching,
     OnnxRuntime,
     Precision,
-    SessionOptions,
     Source,
     Task,
 )
@@ -54,14 +53,13 @@ SAMPLINGS = {
 
 class Ours:
     def __init__(
-        self, folder: str, precision: str, threads: str, sequences: str, spinning: str, cache: str
+        self, folder: str, precision: str, threads: str, sequences: str, cache: str
     ) -> None:
-        session = SessionOptions(allow_spinning=spinning == "spinning")
         revision = ModelRevision(
             generation=1,
             task=Task.TEXT_GENERATION,
             source=Source(uri=Path(folder).as_uri()),
-            backend=Backend(onnx_runtime=OnnxRuntime(session_options=session)),
+            backend=Backend(onnx_runtime=OnnxRuntime()),
             batching=Batching(max_queue_size=1000),
             precision=Precision(precision),
             text_generation=Limits(

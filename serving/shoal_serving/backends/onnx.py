@@ -132,8 +132,12 @@ class OnnxBackend:
         return result
 
 
-def open_session(path: Path, options: OnnxRuntime, threads: int) -> ort.InferenceSession:
+def open_session(
+    path: Path, options: OnnxRuntime, threads: int, spinning: bool = False
+) -> ort.InferenceSession:
     """A session of the graph at `path`, with `threads` threads inside an operator.
+
+    `spinning`: they spin for a moment when they have nothing to do, also where nobody asked for it.
 
     Raises:
         ProviderUnavailable: an execution provider asked for is not here, or did not start.
@@ -144,7 +148,7 @@ def open_session(path: Path, options: OnnxRuntime, threads: int) -> ort.Inferenc
     try:
         session = ort.InferenceSession(
             str(path),
-            _session_options(options.session_options, threads),
+            _session_options(options.session_options, threads, spinning),
             providers=wanted,
             enable_fallback=0,  # else a provider that fails while it runs is replaced by the CPU
         )
@@ -180,7 +184,7 @@ def _check_used(wanted: list[str], used: list[str]) -> None:
         )
 
 
-def _session_options(options: SessionOptions, threads: int) -> ort.SessionOptions:
+def _session_options(options: SessionOptions, threads: int, spinning: bool) -> ort.SessionOptions:
     session = ort.SessionOptions()
     session.intra_op_num_threads = threads
     session.inter_op_num_threads = options.inter_op_num_threads
@@ -191,9 +195,9 @@ def _session_options(options: SessionOptions, threads: int) -> ort.SessionOption
     session.enable_mem_pattern = options.enable_mem_pattern
     session.enable_cpu_mem_arena = options.enable_cpu_mem_arena
     session.log_severity_level = 4  # what fails is raised, and callers could fill the log with it
-    spinning = "1" if options.allow_spinning else "0"
-    session.add_session_config_entry("session.intra_op.allow_spinning", spinning)
-    session.add_session_config_entry("session.inter_op.allow_spinning", spinning)
+    spins = "1" if options.allow_spinning or spinning else "0"
+    session.add_session_config_entry("session.intra_op.allow_spinning", spins)
+    session.add_session_config_entry("session.inter_op.allow_spinning", spins)
     return session
 
 

@@ -30,28 +30,28 @@ QUEUE = (0.001, 0.01, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40,
 
 
 @dataclass(slots=True)
-class Tokens:
-    """Of one adapter, or of the model itself: tokens, and how sequences ended."""
+class Counts:
+    """Of one adapter, or of the model itself: tokens, times in seconds, and how sequences ended."""
 
     prompt: int = 0
     cached: int = 0
     generated: int = 0
     finished: dict[str, int] = field(default_factory=dict)
+    queue: Histogram = field(default_factory=lambda: Histogram(QUEUE))
+    first_token: Histogram = field(default_factory=lambda: Histogram(FIRST_TOKEN))
+    each_token: Histogram = field(default_factory=lambda: Histogram(EACH_TOKEN))
 
 
 @dataclass(slots=True)
 class EngineStatistics:
-    """Times are in seconds. `tokens` is by adapter; "" is the model itself."""
+    """`counts` are by adapter; "" is the model itself."""
 
-    first_token: Histogram = field(default_factory=lambda: Histogram(FIRST_TOKEN))
-    each_token: Histogram = field(default_factory=lambda: Histogram(EACH_TOKEN))
-    queue: Histogram = field(default_factory=lambda: Histogram(QUEUE))
-    tokens: dict[str, Tokens] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
     running: int = 0
     waiting: int = 0
     steps: int = 0
     drafted: int = 0
     accepted: int = 0
 
-    def of(self, adapter: str | None) -> Tokens:
-        return self.tokens.setdefault(adapter or "", Tokens())
+    def of(self, adapter: str | None) -> Counts:
+        return self.counts.setdefault(adapter or "", Counts())

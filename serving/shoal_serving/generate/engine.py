@@ -18,7 +18,7 @@ from shoal_serving.generate.counting import EngineStatistics
 from shoal_serving.generate.job import Job
 from shoal_serving.generate.outbox import Outbox
 from shoal_serving.generate.pace import Pace
-from shoal_serving.generate.prefix import PrefixCache
+from shoal_serving.generate.prefix import BLOCK, PrefixCache
 from shoal_serving.generate.request import Delta, Finish
 from shoal_serving.generate.runner import Logits, Runner
 from shoal_serving.generate.sampling.logprobs import prompt_logprobs
@@ -31,6 +31,8 @@ from shoal_serving.generate.worker import Worker
 logger = logging.getLogger("ray.serve.shoal.engine")
 
 T = TypeVar("T")
+# So much of a prompt must be the same as another's for it to wait until that one is computed.
+_SHARED = 4 * BLOCK
 
 
 class Engine:
@@ -99,6 +101,7 @@ class Engine:
         self._expire(now)
         for job in self._scheduler.admit():
             self._begin(job, now)
+        self._go_on_after_leaders()
         running = self._scheduler.running
         decoding = sum(job.pending == 1 for job in running)
         if len(running) == decoding == 1 and self._speculate(running[0]):
@@ -122,15 +125,39 @@ class Engine:
         assert job.row is not None
         self.runner.adapters[job.row] = job.adapter
         if job.generation.prompt_logprobs is None:
-            start = 0
-            for block in self.prefixes.find(job.tokens, job.variant):
-                self.runner.cache.write(job.row, start, block)
-                start += block.shape[2]
-            job.computed = job.reader.cached_tokens = start
-        counts = self.statistics.of(job.generation.adapter)
-        counts.prompt += job.prompt
-        counts.cached += job.computed
-        self.statistics.queue.observe(now - job.arrived)
+            self._put_prefix(job)
+            job.leader = self._leader(job)
+        self.statistics.of(job.generation.adapter).prompt += job.prompt
+        self.statistics.of(job.generation.adapter).queue.observe(now - job.arrived)
+
+    def _put_prefix(self, job: Job) -> None:
+        assert job.row is not None
+        known = job.computed
+        for number, block in enumerate(self.prefixes.find(job.tokens, job.variant)):
+            if number * BLOCK >= known:
+                self.runner.cache.write(job.row, number * BLOCK, block)
+                job.computed = (number + 1) * BLOCK
+        job.reader.cached_tokens = job.computed
+        self.statistics.of(job.generation.adapter).cached += job.computed - known
+
+    def _leader(self, job: Job) -> Job | None:
+        """One that is computing much of the same prompt, so that `job` had better wait for it."""
+        shared = job.computed + _SHARED
+        if not self.prefixes.limit or len(job.tokens) <= shared:
+            return None
+        beginning = job.tokens[:shared]
+        for other in self._scheduler.running:
+            if other.generated or other.held or other.variant != job.variant:
+                continue
+            if other.rank < job.rank and other.tokens[:shared] == beginning:
+                return other
+        return None
+
+    def _go_on_after_leaders(self) -> None:
+        for job in self._scheduler.running:
+            if job.leader is not None and not job.held:
+                job.leader = None
+                self._put_prefix(job)
 
     def _execute(self, run: Run) -> None:
         jobs = self._scheduler.running[run.first : run.first + len(run.counts)]
@@ -139,10 +166,11 @@ class Engine:
         wanted = [
             (row, place) for row, (job, count) in enumerate(pairs) for place in _places(job, count)
         ]
-        logits, seconds = self._run(run, jobs, tokens, wanted)
+        began = time.perf_counter()
+        logits = self._run(run, jobs, tokens, wanted)
         if logits is not None:
-            self._learn(run, seconds)
             self._take(pairs, logits)
+            self._learn(run, time.perf_counter() - began)
 
     def _run(
         self,
@@ -150,16 +178,14 @@ class Engine:
         jobs: Sequence[Job],
         tokens: Sequence[Sequence[int]],
         wanted: Sequence[tuple[int, int]],
-    ) -> tuple[Logits | None, float]:
-        """The logits and the seconds that they took; None, and everybody told, if that failed."""
+    ) -> Logits | None:
+        """The logits; None, and everybody told, if that failed."""
         self.statistics.steps += 1
-        began = time.perf_counter()
         try:
-            logits = self.runner.run(run, tokens, [job.computed for job in jobs], wanted)
+            return self.runner.run(run, tokens, [job.computed for job in jobs], wanted)
         except InferenceFailed as error:
             self._fail([job for job, new in zip(jobs, tokens, strict=True) if new], error)
-            return None, 0.0
-        return logits, time.perf_counter() - began
+            return None
 
     def _learn(self, run: Run, seconds: float) -> None:
         if run.width > 1:
@@ -180,13 +206,15 @@ class Engine:
             return False
         tokens = [job.tokens[-1], *draft]
         wanted = [(0, place) for place in range(len(tokens))]
-        logits, seconds = self._run(Run(job.row, (len(tokens),)), [job], [tokens], wanted)
+        began = time.perf_counter()
+        logits = self._run(Run(job.row, (len(tokens),)), [job], [tokens], wanted)
         if logits is not None:
-            self._accept(job, draft, logits, seconds)
+            gained = self._accept(job, draft, logits)
+            self._speculator.drafted(gained, time.perf_counter() - began)
         return True
 
-    def _accept(self, job: Job, draft: Sequence[int], logits: Logits, seconds: float) -> None:
-        """Sample behind each token for as long as the draft was right."""
+    def _accept(self, job: Job, draft: Sequence[int], logits: Logits) -> int:
+        """Sample behind each token for as long as the draft was right; how many tokens came."""
         generated = job.generated
         for place, guess in enumerate([*draft, None]):
             job.computed += 1
@@ -194,9 +222,9 @@ class Engine:
             if job.ended or job.tokens[-1] != guess:
                 break
         gained = job.generated - generated
-        self._speculator.drafted(gained, seconds)
         self.statistics.drafted += len(draft)
         self.statistics.accepted += max(0, gained - 1)
+        return gained
 
     def _take(self, pairs: Sequence[tuple[Job, int]], logits: Logits) -> None:
         """Note what is computed, and sample for those of whom all is."""
@@ -259,9 +287,9 @@ class Engine:
         self._finish(job, Finish.LENGTH)
 
     def _observe(self, job: Job, now: float) -> None:
-        statistics = self.statistics
-        statistics.of(job.generation.adapter).generated += 1
-        times = statistics.first_token if job.generated == 1 else statistics.each_token
+        counts = self.statistics.of(job.generation.adapter)
+        counts.generated += 1
+        times = counts.first_token if job.generated == 1 else counts.each_token
         times.observe(now - job.last)
         job.last = now
 
@@ -303,7 +331,8 @@ class Engine:
     def _forget_ended(self) -> None:
         """Free the rows of those that ended; not before a step is over, whose rows are planned."""
         ended, self._ended = self._ended, []
-        for job in ended:
+        # From the last row on, so that nobody moves who has ended too.
+        for job in sorted(ended, key=lambda job: job.row or 0, reverse=True):
             if job.row is not None:
                 self._remember(job)
             moved = self._scheduler.remove(job)

@@ -18,7 +18,7 @@ from shoal_serving.generate.grammar.compiling import CompiledGrammar, Grammars
 from shoal_serving.generate.grammar.matcher import Matcher
 from shoal_serving.generate.job import Job, Reader
 from shoal_serving.generate.request import Delta, Generation, Grammar, Sampling
-from shoal_serving.generate.room import Room
+from shoal_serving.generate.room import SCORED_BYTES, Room
 from shoal_serving.generate.sampling.checks import check
 from shoal_serving.generate.sampling.state import SamplingState
 from shoal_serving.generate.served import BASE, Served, ServedAdapters
@@ -37,8 +37,6 @@ _LOOK_S = 0.2
 _SAMPLE = "Put a request it can answer into sample.json in the model's folder."
 # New grammars under way: each may take seconds, one at a time.
 _MOST_TRIED = 8
-# Prompts' own logits are as large as this, at most, in one run.
-_SCORED_BYTES = 64 * 2**20
 
 
 class GenerativeModel(LoadedModel):
@@ -85,6 +83,11 @@ class GenerativeModel(LoadedModel):
     def adapters(self) -> Mapping[str, Served]:
         """The LoRA adapters that may be asked for, by name."""
         return self._adapters.served
+
+    @property
+    def capacity(self) -> int:
+        """How many sequences run and wait, at most."""
+        return self.room.sequences + self._max_queue
 
     @property
     def queued(self) -> int:
@@ -147,7 +150,7 @@ class GenerativeModel(LoadedModel):
             Overloaded: as many wait as may, or as many new grammars are tried.
         """
         self._check(generation)
-        if self._live >= self.room.sequences + self._max_queue:
+        if self._live >= self.capacity:
             raise Overloaded(f"{self.name} has {self._live} sequences under way; try again soon")
         with self.taken():
             matcher = await self._matcher(generation.grammar)
@@ -234,7 +237,7 @@ class GenerativeModel(LoadedModel):
             number=next(self._numbers),
             generation=generation,
             limit=self.context,
-            most=max(1, _SCORED_BYTES // (4 * vocabulary.size)) if scored else None,
+            most=max(1, SCORED_BYTES // (4 * vocabulary.size)) if scored else None,
             state=SamplingState(
                 generation.sampling,
                 prompt,

@@ -21,6 +21,7 @@ class PrefixCache:
     """Blocks of `BLOCK` tokens and `block_bytes` bytes each, at most `limit` bytes of them."""
 
     def __init__(self, limit: int, block_bytes: int) -> None:
+        self.limit = limit
         self._most = limit // block_bytes
         self._block_bytes = block_bytes
         self._blocks: OrderedDict[bytes, Block] = OrderedDict()
@@ -54,6 +55,7 @@ class PrefixCache:
 
     def resize(self, limit: int) -> None:
         """Keep at most so many bytes from here on."""
+        self.limit = limit
         self._most = limit // self._block_bytes
         self._shrink(self._most)
 

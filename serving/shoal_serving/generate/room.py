@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from shoal.errors import MemoryExceeded
 from shoal_serving.generate.cache import Layout
 
+# Prompts' own logits are as large as this, at most, in one run.
+SCORED_BYTES = 16 * 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -46,15 +49,17 @@ def plan_room(
     kv, logits = layout.token_bytes * tokens, 4 * vocabulary
     each = logits if on_gpu else kv + logits
     if available is not None:
-        sequences = min(sequences, (available - prefix_bytes) // each)
+        sequences = min(sequences, (available - prefix_bytes - SCORED_BYTES) // each)
     if sequences < 1:
         assert available is not None
         raise MemoryExceeded(
             f"One sequence of {tokens} tokens takes {_mebibytes(each)}, kept "
-            f"prefixes {_mebibytes(prefix_bytes)}; the model leaves {_mebibytes(available)}.",
+            f"prefixes {_mebibytes(prefix_bytes)}, logits of prompts {_mebibytes(SCORED_BYTES)}; "
+            f"the model leaves {_mebibytes(available)}.",
             "Raise spec.resources.memory, or lower spec.generation.maxTokens or .prefixCache.",
         )
-    return Room(sequences, tokens, sequences * kv, sequences * logits, prefix_bytes, on_gpu)
+    rows = sequences * logits + SCORED_BYTES
+    return Room(sequences, tokens, sequences * kv, rows, prefix_bytes, on_gpu)
 
 
 def _mebibytes(size: int) -> str:

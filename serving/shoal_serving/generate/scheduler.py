@@ -96,7 +96,7 @@ class Scheduler(Generic[S]):
             yield Run(first, tuple(int(row in taken) for row in range(first, rows[-1] + 1)))
 
     def _prefill(self, budget: int) -> Iterator[Run]:
-        waiting = {row for row, sequence in enumerate(self.running) if sequence.pending > 1}
+        waiting = {row for row, s in enumerate(self.running) if s.pending > 1 and not s.held}
         budget = max(1, budget)
         while waiting and budget > 0:
             first = min(waiting, key=lambda row: self.running[row].rank)
@@ -115,10 +115,11 @@ class Scheduler(Generic[S]):
         return min(sequence.pending, sequence.most or sequence.pending)
 
     def _neighbours(self, first: int, waiting: set[int]) -> list[int]:
+        """Those behind the first one that can share its run. Who limits its chunks runs alone."""
         row = first
-        while row in waiting:
+        while row in waiting and (row == first or self.running[row].most is None):
             row += 1
-        return list(range(first, row))
+        return [first] if self.running[first].most is not None else list(range(first, row))
 
 
 def _counts(wanted: Numbers[int], widest: Numbers[int], budget: int) -> tuple[int, ...]:

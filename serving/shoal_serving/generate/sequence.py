@@ -11,7 +11,17 @@ class Sequence:
     decode has one token pending and a longer prompt has many.
     """
 
-    __slots__ = ("computed", "limit", "most", "number", "priority", "prompt", "row", "tokens")
+    __slots__ = (
+        "computed",
+        "leader",
+        "limit",
+        "most",
+        "number",
+        "priority",
+        "prompt",
+        "row",
+        "tokens",
+    )
 
     def __init__(
         self,
@@ -32,11 +42,19 @@ class Sequence:
         self.tokens = list(prompt)
         self.computed = 0
         self.row: int | None = None
+        # One that computes what this one's prompt begins with, too.
+        self.leader: Sequence | None = None
 
     @property
     def pending(self) -> int:
         """How many tokens must be computed before the next one can be sampled."""
         return len(self.tokens) - self.computed
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for its leader's prompt."""
+        leader = self.leader
+        return leader is not None and leader.row is not None and not leader.generated
 
     @property
     def generated(self) -> int:

@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from shoal.errors import ClientGone, RequestError
 from shoal_serving.generate.request import Delta
 
+_LOGPROB = 64  # characters of one in JSON
+
 
 class Stream:
     """Deltas as they come; those that a slow reader has not taken yet are joined to one.
 
     Lives on one event loop: `push` and `fail` are called there, by whoever generates. `cancel` is
     called when nobody reads any more; the engine frees the sequence's place within a step. A reader
-    that lets more than `most` characters wait is cut off.
+    that lets more than `most` characters wait is cut off; a token counts as one at least, and each
+    of its logprobs as many.
     """
 
     def __init__(self, prompt_tokens: int, cancel: Callable[[], None], most: int = 65536) -> None:
@@ -34,7 +37,7 @@ class Stream:
             return
         self._waiting.append(delta)
         self.completion_tokens += len(delta.tokens)
-        self._characters += len(delta.text)
+        self._characters += _size(delta)
         if self._characters > self._most:
             self.fail(ClientGone(f"the client let more than {self._most} characters wait"))
             self.cancel()
@@ -78,3 +81,9 @@ def joined(deltas: Sequence[Delta]) -> Delta:
         finish=deltas[-1].finish,
         stop=deltas[-1].stop,
     )
+
+
+def _size(delta: Delta) -> int:
+    """About how many characters it is when it is written."""
+    logprobs = sum(1 + len(entry.top) for entry in delta.logprobs)
+    return max(len(delta.text), len(delta.tokens)) + _LOGPROB * logprobs

@@ -2,10 +2,14 @@
 it is told between two steps.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
+
+# A child of Ray Serve's logger, so that the lines land in the replica's own log.
+logger = logging.getLogger("ray.serve.shoal.engine")
 
 T = TypeVar("T")
 
@@ -58,7 +62,7 @@ class Worker:
 
     def _work(self) -> None:
         while self._hear():
-            self._step()
+            self._survive(self._step)
 
     def _hear(self) -> bool:
         """Wait until there is something to do, and do what was told; False at the end."""
@@ -67,5 +71,12 @@ class Worker:
                 self._wake.wait()
             commands, self._inbox = self._inbox, []
         for command in commands:
-            command()
+            self._survive(command)
         return not self._closing
+
+    def _survive(self, work: Callable[[], None]) -> None:
+        """What fails unexpectedly must not end the thread, which others rely on."""
+        try:
+            work()
+        except Exception:
+            logger.exception("the engine's thread failed at something unexpectedly")

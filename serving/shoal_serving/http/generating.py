@@ -24,7 +24,9 @@ TASK = "text-generation"
 
 
 class GenerativeModel(Protocol):
-    """A model of text, as protocols see it. `context` counts a prompt's and an answer's tokens."""
+    """A model of text, as protocols see it. `context` counts a prompt's and an answer's tokens,
+    `capacity` how many sequences run and wait at most.
+    """
 
     name: str
     revision: str
@@ -41,6 +43,8 @@ class GenerativeModel(Protocol):
     def context(self) -> int: ...
     @property
     def defaults(self) -> Sampling: ...
+    @property
+    def capacity(self) -> int: ...
     @property
     def task(self) -> TextGeneration: ...
     async def start(self, generation: Generation) -> Stream: ...
@@ -112,6 +116,11 @@ async def started(model: GenerativeModel, generations: Sequence[Generation]) -> 
     Raises:
         RequestError: one was refused.
     """
+    if len(generations) > model.capacity:
+        raise InvalidRequest(
+            f"the request has {len(generations)} sequences; {model.name} runs and holds "
+            f"{model.capacity} at most. Ask for fewer at once"
+        )
     streams: list[Stream] = []
     try:
         for generation in generations:

@@ -209,7 +209,10 @@ class _Parts:
 def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, threads: int) -> _Parts:
     folder, most = ModelFolder(files.base.folder), _generation(revision).max_tokens
     context = min(most, folder.max_length() or most)
-    session, device = open_session(graph.path, _runtime(revision), threads), _device(revision)
+    # A step is some hundred operators with next to nothing between them: threads that sleep there
+    # cost a quarter of it. Several threads are a Model's that asked for several processors.
+    session = open_session(graph.path, _runtime(revision), threads, spinning=threads > 1)
+    device = _device(revision)
     decoder = read_decoder(session, graph)
     _check_dtype(decoder, device)
     adapters = ServedAdapters(AdapterStacks(map(spec_of, session.get_inputs())))

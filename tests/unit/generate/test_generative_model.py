@@ -300,6 +300,21 @@ async def test_a_prompt_that_was_seen_is_not_computed_again(chat):
     assert second.cached_tokens == (len(long) - 1) // 16 * 16
 
 
+async def test_prompts_that_begin_alike_and_come_together_are_computed_once(chat):
+    beginning = PROMPT * 10
+    prompts = [[*beginning, number, 30 + number] for number in range(6)]
+    streams = [await chat.start(greedy(prompt, 3)) for prompt in prompts]
+    await asyncio.gather(*(whole_of(stream) for stream in streams))
+    assert [stream.cached_tokens for stream in streams] == [0] + 5 * [len(beginning) // 16 * 16]
+
+
+async def test_who_waits_for_a_prompt_that_is_given_up_computes_it_itself(chat):
+    prompt = PROMPT * 30
+    first, second = [await chat.start(greedy(prompt, 3)) for _ in range(2)]
+    first.cancel()
+    assert len((await whole_of(second)).tokens) == 3
+
+
 async def test_the_cache_is_planned_from_the_memory_that_it_may_take(place):
     small = Place(place.cache, threads=1, memory=256 * 2**20)
     wanted = revision(max_sequences=1000)
@@ -312,7 +327,10 @@ async def test_the_cache_is_planned_from_the_memory_that_it_may_take(place):
 
 def test_a_memory_in_which_no_sequence_fits_is_refused_with_the_numbers(place):
     small = Place(place.cache, threads=1, memory=6 * 2**20)
-    with pytest.raises(MemoryExceeded, match="2 MiB, kept prefixes 4 MiB; the model leaves"):
+    with pytest.raises(
+        MemoryExceeded,
+        match="2 MiB, kept prefixes 4 MiB, logits of prompts 16 MiB; the model leaves",
+    ):
         load_model("chat", revision(), small, lambda *step: None)
 
 

@@ -154,7 +154,7 @@ async def test_every_way_to_sample_and_stop_reaches_the_engine(app, model):
         "ignore_eos": True,
         "include_stop_str_in_output": True,
     }
-    more = {"priority": -3, "skip_special_tokens": False}
+    more = {"priority": 3, "skip_special_tokens": False}
     assert (await chat(app, **sampling, **stopping, **more)).status == 200
     [generation] = model.asked
     biases = {65: 100.0, 66: -1.5}
@@ -162,7 +162,7 @@ async def test_every_way_to_sample_and_stop_reaches_the_engine(app, model):
         0.5, 40, 0.9, 0.1, 1.1, 1, -1, logit_bias=biases, seed=42
     )
     assert generation.stopping == Stopping(9, 2, ("a", "b"), frozenset({3}), True, True)
-    assert (generation.priority, generation.skip_special_tokens) == (-3, False)
+    assert (generation.priority, generation.skip_special_tokens) == (3, False)
 
 
 async def test_what_is_not_said_is_the_models_own_default(app, model):

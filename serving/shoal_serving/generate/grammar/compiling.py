@@ -50,6 +50,7 @@ class Grammars:
         self._lock = threading.Lock()
         self._tokenizer: LLTokenizer | None = None
         self._compiled: OrderedDict[str, CompiledGrammar] = OrderedDict()
+        self._faults: OrderedDict[str, str] = OrderedDict()
 
     def compile(self, grammar: Grammar, param: str | None = None) -> CompiledGrammar:
         """Blocks, for up to some seconds: call it in a thread.
@@ -61,7 +62,7 @@ class Grammars:
         text = worded(grammar, param)
         compiled = self._found(text)
         if compiled is None:
-            fault = self._trial.fault(text)
+            fault = self._fault(text)
             if fault is not None:
                 raise _refused(grammar, fault, param)
             compiled = self._compile(grammar, text, param)
@@ -84,6 +85,18 @@ class Grammars:
             if text in self._compiled:
                 self._compiled.move_to_end(text)
             return self._compiled.get(text)
+
+    def _fault(self, text: str) -> str | None:
+        """Why a grammar cannot be used; one that is sent again is not tried again."""
+        with self._lock:
+            known = self._faults.get(text)
+        fault = known or self._trial.fault(text)
+        if fault is not None:
+            with self._lock:
+                self._faults[text] = fault
+                if len(self._faults) > _REMEMBERED:
+                    self._faults.popitem(last=False)
+        return fault
 
     def _compile(self, grammar: Grammar, text: str, param: str | None) -> CompiledGrammar:
         tokenizer = self._read_tokenizer(param)

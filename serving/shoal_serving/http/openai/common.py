@@ -77,7 +77,7 @@ def common_of(
         sampling=sampling_of(fields, defaults, vocabulary, alternatives),
         stopping=stopping_of(fields, most_tokens, vocabulary),
         grammar=grammar_of(fields),
-        priority=fields.integer("priority", -(2**31), 2**31 - 1) or 0,
+        priority=fields.integer("priority", 0, 2**31 - 1) or 0,
         skip_special_tokens=skip is not False,
     )
 
