@@ -40,6 +40,8 @@ Text = list[tuple[float, int]]
 LONG = 900
 SHARED, OWN = 256, 16
 STREAMS = 8
+# Tokens of each stream before the long prompt comes.
+SETTLED = 64
 VOCABULARY = 128_256  # Llama 3's
 GREEDY = Sampling(temperature=0)
 SAMPLINGS = {
@@ -149,12 +151,16 @@ class Ours:
         ]
         times: list[list[float]] = [[] for _ in streams]
 
+        settled = asyncio.Event()
+
         async def note(row: int) -> None:
             async for _ in streams[row]:
                 times[row].append(time.perf_counter())
+                if min(map(len, times)) >= SETTLED:
+                    settled.set()
 
         readers = [asyncio.create_task(note(row)) for row in range(STREAMS)]
-        await asyncio.sleep(2.0)
+        await settled.wait()
         began = time.perf_counter()
         await self._one(tokens(LONG, f"long {seed}"), 1)
         ended = time.perf_counter()
@@ -162,7 +168,7 @@ class Ours:
         for stream, reader in zip(streams, readers, strict=True):
             stream.cancel()
             reader.cancel()
-        before = _gaps(times, began - 1.0, began)
+        before = _gaps(times, max(stream[SETTLED // 4] for stream in times), began)
         during = _gaps(times, began, ended)
         return {
             "step": median(before),
