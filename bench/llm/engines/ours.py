@@ -7,14 +7,15 @@ among others' streams, and what of a step is not ONNX Runtime's.
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import uvloop
 
 from bench.llm.engines.worker import Calls, Tokens, serve
 from bench.llm.work import tokens
@@ -36,6 +37,7 @@ from shoal_serving.generate.sampling.sampler import Sampler
 from shoal_serving.generate.sampling.state import SamplingState
 from shoal_serving.loading import Place, load_model
 
+T = TypeVar("T")
 Text = list[tuple[float, int]]
 LONG = 900
 SHARED, OWN = 256, 16
@@ -101,7 +103,7 @@ class Ours:
     def interrupted(self, seed: int) -> dict[str, float]:
         """What 8 streams feel of a prompt of 900 tokens, in seconds between their tokens."""
         with self._plain():
-            return asyncio.run(self._interrupted(seed))
+            return _run(self._interrupted(seed))
 
     def overhead(self, rows: int, steps: int) -> dict[str, float]:
         """A decode step, and the part of it that is inside ONNX Runtime, in seconds."""
@@ -125,7 +127,7 @@ class Ours:
             pairs = zip(prompts, new, strict=True)
             return list(await asyncio.gather(*(self._one(*pair) for pair in pairs)))
 
-        return asyncio.run(run())
+        return _run(run())
 
     async def _one(self, prompt: Tokens, new: int) -> Text:
         stopping = Stopping(max_tokens=new, ignore_eos=True)
@@ -199,6 +201,12 @@ class Ours:
             yield session.runs
         finally:
             _swap(runner, plain)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """On the event loop that a replica has."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 class _Timed:

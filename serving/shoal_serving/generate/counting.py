@@ -54,4 +54,7 @@ class EngineStatistics:
     accepted: int = 0
 
     def of(self, adapter: str | None) -> Counts:
-        return self.counts.setdefault(adapter or "", Counts())
+        counts = self.counts.get(adapter or "")
+        if counts is None:
+            counts = self.counts[adapter or ""] = Counts()
+        return counts

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from shoal.errors import DeadlineExceeded, InferenceFailed, Overloaded, RequestError
 from shoal_serving.generate.counting import EngineStatistics
@@ -161,15 +161,13 @@ class Engine:
 
     def _execute(self, run: Run) -> None:
         jobs = self._scheduler.running[run.first : run.first + len(run.counts)]
-        pairs = list(zip(jobs, run.counts, strict=True))
-        tokens = [job.tokens[job.computed : job.computed + count] for job, count in pairs]
-        wanted = [
-            (row, place) for row, (job, count) in enumerate(pairs) for place in _places(job, count)
-        ]
+        parts = [_Part(*pair, _places(*pair)) for pair in zip(jobs, run.counts, strict=True)]
+        tokens = [job.tokens[job.computed : job.computed + count] for job, count, _ in parts]
+        wanted = [(row, place) for row, part in enumerate(parts) for place in part.places]
         began = time.perf_counter()
         logits = self._run(run, jobs, tokens, wanted)
         if logits is not None:
-            self._take(pairs, logits)
+            self._take(parts, logits)
             self._learn(run, time.perf_counter() - began)
 
     def _run(
@@ -226,27 +224,30 @@ class Engine:
         self.statistics.accepted += max(0, gained - 1)
         return gained
 
-    def _take(self, pairs: Sequence[tuple[Job, int]], logits: Logits) -> None:
+    def _take(self, parts: Sequence["_Part"], logits: Logits) -> None:
         """Note what is computed, and sample for those of whom all is."""
         ready, rows, at = [], [], 0
-        for job, count in pairs:
-            places = len(_places(job, count))
+        for job, count, places in parts:
+            if not count:
+                continue
             if places and job.generation.prompt_logprobs is not None and not job.generated:
-                self._score_prompt(job, logits[at : at + places])
-            at += places
-            prefill = bool(count) and not job.generated
+                self._score_prompt(job, logits[at : at + len(places)])
+            at += len(places)
             job.computed += count
-            if not count or job.pending or job.ended:
-                continue
-            if prefill:
-                self._prompted.append(job)
-            if job.writer.full:  # nothing was asked for but the prompt's own logprobs
-                self._tell_last(job)
-                continue
-            ready.append(job)
-            rows.append(at - 1)
+            if not job.pending and not job.ended and self._samples(job):
+                ready.append(job)
+                rows.append(at - 1)
         if ready:
             self._sample(ready, logits if len(rows) == len(logits) else logits[rows])
+
+    def _samples(self, job: Job) -> bool:
+        """Whether a job of which all is computed goes on."""
+        if not job.generated:
+            self._prompted.append(job)
+        if not job.writer.full:
+            return True
+        self._tell_last(job)  # nothing was asked for but the prompt's own logprobs
+        return False
 
     def _score_prompt(self, job: Job, logits: Logits) -> None:
         following = job.tokens[job.computed + 1 : job.computed + 1 + len(logits)]
@@ -357,8 +358,18 @@ class Engine:
             self._end(job, error)
 
 
+class _Part(NamedTuple):
+    """A job in a run: how many new tokens, and after which of them logits are wanted."""
+
+    job: Job
+    new: int
+    places: range
+
+
 def _places(job: Job, count: int) -> range:
     """After which of a job's new tokens logits are wanted."""
-    if count and job.generation.prompt_logprobs is not None and job.computed < job.prompt:
+    if not count:
+        return range(0)
+    if job.generation.prompt_logprobs is not None and job.computed < job.prompt:
         return range(count)
-    return range(count - 1, count) if count and count == job.pending else range(0)
+    return range(count - 1, count) if count == job.pending else range(0)

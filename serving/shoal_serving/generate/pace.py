@@ -2,8 +2,8 @@
 
 # What prompts may add to a step, in decode runs: a step with a prompt then takes 2.5 of them. If
 # more wait for their prompt than decode, it is as many times more, for most wait for these steps;
-# but at most so many times.
-_ALLOWANCE, _CROWD = 1.5, 4
+# but so many seconds at most.
+_ALLOWANCE, _CROWD_S = 1.5, 0.25
 MOST, _LEAST = 512, 16
 # Without anybody who decodes, a step is as long as one that newcomers can wait for: in seconds.
 _LONGEST_S = 1.0
@@ -31,8 +31,10 @@ class Pace:
         if not decoding:
             return _LONGEST_S
         decode = self._decode.get(_bucket(decoding))
-        crowd = min(_CROWD, max(1, prompts / decoding))
-        return None if decode is None else _ALLOWANCE * crowd * decode
+        if decode is None:
+            return None
+        alone = _ALLOWANCE * decode
+        return max(alone, min(_CROWD_S, alone * prompts / decoding))
 
     def prefilled(self, tokens: int, seconds: float) -> None:
         """`tokens` counts the padding."""

@@ -103,7 +103,7 @@ class TokenLogprob:
     top: tuple[tuple[int, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delta:
     """What came since the last one: text that is whole, and the tokens that were generated.
 

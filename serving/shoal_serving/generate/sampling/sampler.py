@@ -19,7 +19,7 @@ from shoal_serving.generate.sampling.state import SamplingState
 _NEVER = np.float32(104)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sampled:
     """The token of a row, or why there is none: then `token` is -1, and the sequence must end."""
 
