@@ -18,9 +18,9 @@ def without_a_gpu(monkeypatch, memory=None):
     """From here on the processor does what a GPU is asked to do. Gives its memory."""
     memory = memory or HostMemory()
 
-    def open_here(path, runtime, threads):
+    def open_here(path, runtime, threads, spinning=False):
         here = runtime.model_copy(update={"execution_providers": ()})
-        return open_session(path, here, threads)
+        return open_session(path, here, threads, spinning)
 
     monkeypatch.setattr(generative, "open_session", open_here)
     monkeypatch.setattr(rows, "CudaMemory", lambda: memory)
