@@ -1,9 +1,9 @@
 """How much of the prompts a step may compute, so that those who decode hardly feel it."""
 
-# What prompts may add to a step, in decode runs: a step with a prompt then takes 2.5 of them. If
+# What prompts may add to a step, in decode runs: a step with a prompt then takes 3 of them. If
 # more wait for their prompt than decode, it is as many times more, for most wait for these steps;
 # but so many seconds at most.
-_ALLOWANCE, _CROWD_S = 1.5, 0.25
+_ALLOWANCE, _CROWD_S = 2.0, 0.25
 MOST, _LEAST = 512, 16
 # Without anybody who decodes, a step is as long as one that newcomers can wait for: in seconds.
 _LONGEST_S = 1.0
