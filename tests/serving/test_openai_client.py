@@ -102,7 +102,12 @@ def test_another_model_is_not_found(client: openai.OpenAI) -> None:
 
 
 def test_a_call_that_is_not_there_is_not_found(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="there is nothing at /v1/chat/completions"):
+    with pytest.raises(openai.NotFoundError, match="there is nothing at /v1/moderations"):
+        client.moderations.create(model=NAME, input="Hi")
+
+
+def test_a_model_of_another_task_does_not_chat(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="needs a text-generation model"):
         client.chat.completions.create(model=NAME, messages=[{"role": "user", "content": "Hi"}])
 
 
