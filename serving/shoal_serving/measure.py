@@ -54,3 +54,8 @@ def _kibibytes(field: str) -> int:
         if line.startswith(field + ":"):
             return int(line.split()[1])
     return 0
+
+
+def mebibytes(size: int) -> str:
+    """A size in bytes, as people are told it."""
+    return f"{size / 2**20:.0f} MiB"

@@ -95,13 +95,20 @@ class LoadedModel(ABC):
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
         """Something that `drain` waits for is going on inside."""
-        self._in_flight += 1
+        self._enter()
         try:
             yield
         finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._drained.set()
+            self._leave()
+
+    def _enter(self) -> None:
+        """Something begins that `drain` waits for, until `_leave`."""
+        self._in_flight += 1
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._drained.set()
 
     async def drain(self) -> None:
         """Wait until everything that was taken is answered. Nothing new must be sent."""

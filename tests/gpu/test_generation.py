@@ -20,6 +20,7 @@ from chat_models import (
     answer,
     answers,
     greedy,
+    loader,
     references,
     revision,
 )
@@ -56,18 +57,8 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def load(place):
-    models = []
-
-    def load(serving=None, **fields):
-        asked = on_cuda(revision(**fields))
-        model = load_model("chat", asked, place, lambda *step: None, serving)
-        if model is not serving:
-            models.append(model)
-        return model
-
-    yield load
-    for model in models:
-        model.close()
+    with loader(place, on_cuda) as load:
+        yield load
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """tiny-chat and its adapters, with what transformers and PEFT generate with them."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from shoal.api.model import (
 from shoal.api.model import Generation as GenerationSpec
 from shoal.api.runtime import ModelRevision
 from shoal_serving.generate.request import Generation, Sampling, Stopping
+from shoal_serving.loading import load_model
 
 MODELS = Path(__file__).parents[2] / "manifests" / "samples" / "models"
 TINY_CHAT = MODELS / "tiny-chat"
@@ -58,6 +60,23 @@ def revision(adapters=(), precision="auto", generation=1, folder=TINY_CHAT, **li
             **{"max_sequences": 8, "prefix_cache": Quantity("4Mi")} | limits, adapters=sources
         ),
     )
+
+
+@contextlib.contextmanager
+def loader(place, asked=lambda revision: revision):
+    """Loads revisions of tiny-chat, as `asked` changes them; closes what it loaded at the end."""
+    models = []
+
+    def load(serving=None, **fields):
+        wanted = asked(revision(**fields))
+        model = load_model("chat", wanted, place, lambda *step: None, serving)
+        if model is not serving:
+            models.append(model)
+        return model
+
+    yield load
+    for model in models:
+        model.close()
 
 
 def greedy(prompt, most=LONGEST, adapter=None, **stopping):

@@ -127,8 +127,9 @@ class Engine:
         if job.generation.prompt_logprobs is None:
             self._put_prefix(job)
             job.leader = self._leader(job)
-        self.statistics.of(job.generation.adapter).prompt += job.prompt
-        self.statistics.of(job.generation.adapter).queue.observe(now - job.arrived)
+        counts = self.statistics.of(job.generation.adapter)
+        counts.prompt += job.prompt
+        counts.queue.observe(now - job.arrived)
 
     def _put_prefix(self, job: Job) -> None:
         assert job.row is not None
@@ -340,7 +341,7 @@ class Engine:
             if moved is not None:
                 self._move(*moved)
         self.statistics.running = len(self._scheduler.running)
-        self.statistics.waiting = len(list(self._scheduler.waiting))
+        self.statistics.waiting = self._scheduler.queued
 
     def _keep_prompts(self) -> None:
         """Keep what was just computed of prompts, for those who begin alike."""

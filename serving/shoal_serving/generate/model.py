@@ -218,7 +218,7 @@ class GenerativeModel(LoadedModel):
             self._adapters.release(adapter)
             raise
         self._live += 1
-        self._in_flight += 1
+        self._enter()
         return stream
 
     def _job(
@@ -266,9 +266,7 @@ class GenerativeModel(LoadedModel):
     def _left(self, adapter: Served) -> None:
         self._adapters.release(adapter)
         self._live -= 1
-        self._in_flight -= 1
-        if not self._in_flight:
-            self._drained.set()
+        self._leave()
 
     def _prove(self) -> None:
         """Generate the proof. Where no row is free, a step of those who have them is as good."""

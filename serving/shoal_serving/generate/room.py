@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from shoal.errors import MemoryExceeded
 from shoal_serving.generate.cache import Layout
+from shoal_serving.measure import mebibytes
 
 # Prompts' own logits are as large as this, at most, in one run.
 SCORED_BYTES = 16 * 2**20
@@ -53,14 +54,10 @@ def plan_room(
     if sequences < 1:
         assert available is not None
         raise MemoryExceeded(
-            f"One sequence of {tokens} tokens takes {_mebibytes(each)}, kept "
-            f"prefixes {_mebibytes(prefix_bytes)}, logits of prompts {_mebibytes(SCORED_BYTES)}; "
-            f"the model leaves {_mebibytes(available)}.",
+            f"One sequence of {tokens} tokens takes {mebibytes(each)}, kept "
+            f"prefixes {mebibytes(prefix_bytes)}, logits of prompts {mebibytes(SCORED_BYTES)}; "
+            f"the model leaves {mebibytes(available)}.",
             "Raise spec.resources.memory, or lower spec.generation.maxTokens or .prefixCache.",
         )
     rows = sequences * logits + SCORED_BYTES
     return Room(sequences, tokens, sequences * kv, rows, prefix_bytes, on_gpu)
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB"

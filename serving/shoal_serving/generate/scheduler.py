@@ -51,6 +51,11 @@ class Scheduler(Generic[S]):
         return (sequence for _, sequence in self._waiting)
 
     @property
+    def queued(self) -> int:
+        """How many are without a row."""
+        return len(self._waiting)
+
+    @property
     def busy(self) -> bool:
         return bool(self.running or self._waiting)
 

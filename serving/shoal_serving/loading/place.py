@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shoal.errors import MemoryExceeded
 from shoal_serving.artifacts import Cache
-from shoal_serving.measure import Growth, memory_growth
+from shoal_serving.measure import Growth, mebibytes, memory_growth
 
 # One load at a time in a process, so that what is measured belongs to one model.
 _measuring = threading.Lock()
@@ -39,7 +39,3 @@ class Place:
                 f"spec.resources.memory allows {mebibytes(self.memory)}.",
                 f"Raise spec.resources.memory, or lower {remedy}.",
             )
-
-
-def mebibytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB"

@@ -5,7 +5,7 @@ from shoal_serving.backends.cudart import CudaMemory
 from shoal_serving.device import Device
 from shoal_serving.generate.cache import KeyValueCache, KeyValues, Layout
 from shoal_serving.generate.device_cache import DeviceCache
-from shoal_serving.loading.place import mebibytes
+from shoal_serving.measure import mebibytes
 
 
 def open_rows(layout: Layout, rows: int, capacity: int, device: Device) -> KeyValues:

@@ -1,10 +1,10 @@
 """tiny-chat as a replica loads it."""
 
 import pytest
-from chat_models import ADAPTERS, revision
+from chat_models import ADAPTERS, loader
 
 from shoal_serving.artifacts import Cache
-from shoal_serving.loading import Place, load_model
+from shoal_serving.loading import Place
 
 
 @pytest.fixture(scope="session")
@@ -15,17 +15,8 @@ def place(tmp_path_factory):
 @pytest.fixture
 def load(place):
     """Loads a revision of tiny-chat; what was loaded is closed when the test ends."""
-    models = []
-
-    def load(serving=None, **fields):
-        model = load_model("chat", revision(**fields), place, lambda *step: None, serving)
-        if model is not serving:
-            models.append(model)
-        return model
-
-    yield load
-    for model in models:
-        model.close()
+    with loader(place) as load:
+        yield load
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from chat_models import (
     answer,
     answers,
     greedy,
+    loader,
     references,
     revision,
 )
@@ -30,18 +31,8 @@ def memory(monkeypatch):
 
 @pytest.fixture
 def load(place, memory):
-    models = []
-
-    def load(serving=None, **fields):
-        asked = on_cuda(revision(**fields))
-        model = load_model("chat", asked, place, lambda *step: None, serving)
-        if model is not serving:
-            models.append(model)
-        return model
-
-    yield load
-    for model in models:
-        model.close()
+    with loader(place, on_cuda) as load:
+        yield load
 
 
 def agreeing(got, entries):
