@@ -6,6 +6,7 @@
     ├── AlreadyRunning           another `shoal up` holds this home
     ├── PlatformUnsupported      this machine cannot do what was asked
     ├── WorldUnavailable         Ray (or Kubernetes) did not answer, or refused
+    │   └── AccessDenied         Kubernetes lets us not do it; RBAC must be given
     ├── LoadError                a Model cannot be served; `reason` is the status reason
     │   ├── ArtifactNotFound     the source is not there
     │   ├── ArtifactUnavailable  the source did not answer; trying again may help
@@ -71,6 +72,10 @@ class PlatformUnsupported(ShoalError):
 
 class WorldUnavailable(ShoalError):
     """Ray or Kubernetes did not answer, or refused what was sent to it."""
+
+
+class AccessDenied(WorldUnavailable):
+    """Kubernetes refuses what was asked with 403: the rights of who asks do not reach so far."""
 
 
 class LoadError(ShoalError):

@@ -19,13 +19,12 @@ from pathlib import Path
 from shoal import __version__
 from shoal.api import Fleet, FleetSpec, FleetStatus, Model, ModelStatus, ObjectMeta, Pool
 from shoal.cluster.local import RunState, Store, hold, holder, is_running, load
-from shoal.cluster.local.cluster import LocalCluster
+from shoal.cluster.local.cluster import SYSTEM_NAMESPACE, LocalCluster
 from shoal.cluster.local.following import follow, seen_files
 from shoal.cluster.local.head import HeadRecord, adopt_head, end_head
 from shoal.cluster.local.run import log_file
 from shoal.cluster.local.service import LocalService
 from shoal.cluster.local.stamps import Stamp
-from shoal.controllers.gather import SYSTEM_NAMESPACE
 from shoal.controllers.loop import run_controllers
 from shoal.errors import InvalidResource, PlatformUnsupported, ShoalError
 

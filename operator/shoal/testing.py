@@ -24,10 +24,12 @@ from shoal.api import (
     Reason,
     ReplicaReport,
     ReplicaState,
+    Site,
 )
 from shoal.api.rayservice import ApplicationStatus, DeploymentStatus, ServiceStatus
 from shoal.api.runtime import DEPLOYMENT
 
+SITE = Site(namespace="shoal-system", host="127.0.0.1", port=8000, address="http://fleet:8000")
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 DIGEST = "sha256:" + "a" * 64
 

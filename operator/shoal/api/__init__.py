@@ -16,7 +16,9 @@ from shoal.api.conditions import (
     merge_conditions,
 )
 from shoal.api.events import Event
-from shoal.api.fleet import MAX_MODELS, Fleet, FleetSpec, FleetStatus, Network, Pool
+from shoal.api.fleet import MAX_MODELS, Fleet, FleetSpec, FleetStatus, Pool, PoolInventory
+from shoal.api.fleet_site import Site
+from shoal.api.label_selector import LabelSelector
 from shoal.api.ledger import (
     EXPIRY_S,
     HEARTBEAT_S,
@@ -36,16 +38,22 @@ from shoal.api.model import (
     Batching,
     ExecutionProvider,
     Generation,
+    Gpu,
     Model,
     ModelSpec,
     ModelStatus,
     OnnxRuntime,
     Precision,
     Resources,
+    Rollout,
+    Scaling,
     Source,
     Task,
 )
+from shoal.api.network import Network
+from shoal.api.node import Node
 from shoal.api.parse import parse_resource
+from shoal.api.pod import Pod
 from shoal.api.quantity import Duration, Quantity
 from shoal.api.rayservice import RayService, RayServiceSpec, RayServiceStatus
 from shoal.api.runtime import (
@@ -81,6 +89,8 @@ __all__ = [
     "FleetStatus",
     "Generation",
     "GenerationFacts",
+    "Gpu",
+    "LabelSelector",
     "Ledger",
     "Model",
     "ModelConfig",
@@ -90,9 +100,12 @@ __all__ = [
     "ModelStatus",
     "ModelsConfig",
     "Network",
+    "Node",
     "ObjectMeta",
     "OnnxRuntime",
+    "Pod",
     "Pool",
+    "PoolInventory",
     "Precision",
     "Progress",
     "Quantity",
@@ -105,6 +118,9 @@ __all__ = [
     "ReplicaState",
     "Requests",
     "Resources",
+    "Rollout",
+    "Scaling",
+    "Site",
     "Source",
     "Task",
     "TensorSpec",

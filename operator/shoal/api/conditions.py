@@ -43,10 +43,22 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted", "The spec makes sense together with everything else that exists."
     FLEET_NOT_FOUND = "FleetNotFound", "The Fleet that the Model names does not exist."
     FLEET_FULL = "FleetFull", "The Fleet already holds as many Models as Ray Serve carries."
+    NAMESPACE_NOT_ALLOWED = (
+        "NamespaceNotAllowed",
+        "The Fleet serves no Models of the Model's namespace.",
+    )
+    SECRET_NOT_FOUND = "SecretNotFound", "The Secret with the source's credentials is not there."
+    SECRET_FORBIDDEN = "SecretForbidden", "The operator may not read Secrets of this namespace."
+    INVALID_SPEC = "InvalidSpec", "The spec breaks the contract of the operator's version."
     # Placed
     PLACED = "Placed", "A pool of the Fleet can hold the Model."
+    NO_POOL_FITS = "NoPoolFits", "No pool of the Fleet can hold the Model."
     # Provisioned
     PROVISIONED = "Provisioned", "The Ray cluster is up."
+    KUBERAY_MISSING = "KubeRayMissing", "KubeRay is not installed in the cluster."
+    PODS_FORBIDDEN = "PodsForbidden", "The Fleet's namespace does not allow its pods."
+    PODS_WAITING = "PodsWaiting", "Pods of the Fleet cannot be started yet."
+    UPGRADING = "Upgrading", "A new Ray cluster is being started; the old one serves meanwhile."
     PROVISIONING = "Provisioning", "The Ray cluster is being started."
     CLUSTER_UNREACHABLE = "ClusterUnreachable", "The Ray cluster does not answer."
     CONFIGURATION_REFUSED = "ConfigurationRefused", "Ray Serve refused the Fleet's configuration."
@@ -60,6 +72,7 @@ class Reason(StrEnum):
     NO_ROOM_TO_SURGE = "NoRoomToSurge", "There is no room for old and new replicas at once."
     ROUTING = "Routing", "The replicas are ready, but the URL does not answer yet."
     FLEET_NOT_READY = "FleetNotReady", "The Fleet's address does not answer."
+    IDLE = "Idle", "Nobody asked for a while, so no replica runs; the next request starts one."
     SUSPENDED = "Suspended", "The Model is suspended, or asks for no replicas."
     ROLLING_OUT = "RollingOut", "A newer generation is on its way; the old one serves meanwhile."
     NOT_RUNNING = "NotRunning", "Shoal is not running, so nothing is known."

@@ -18,11 +18,13 @@ from pydantic_core import PydanticCustomError
 from shoal.api.base import Spec, Wire
 from shoal.api.conditions import Condition, Failure
 from shoal.api.ledger import GenerationFacts
-from shoal.api.metadata import Name, ObjectMeta
+from shoal.api.metadata import LABEL_VALUE, Name, ObjectMeta
 from shoal.api.quantity import ByteSize, ByteSizeOrZero, Cores, Duration, Quantity, Timeout
 from shoal.api.tensors import TensorSpec
 
 PREFIXES = ("file:", "http://", "https://")
+MIG_PROFILE = r"^[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\+me)?$"
+MAX_GPUS = 16
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 Digest = Annotated[str, StringConstraints(pattern=DIGEST)]
 ADAPTER_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
@@ -86,7 +88,14 @@ class Source(Spec):
     """Where the model's files are, and optionally exactly which files."""
 
     uri: Annotated[str, AfterValidator(_known_address)]
+    """A `file:`, `http://` or `https://` address of a folder's archive, or of a folder."""
+
     digest: Digest | None = None
+    """The sha256 of the files, if only exactly these may be served."""
+
+    secret_name: Name | None = None
+    """A Secret of the Model's namespace with credentials for the address: `token`, or `username`
+    and `password`."""
 
 
 class SessionOptions(Spec):
@@ -123,11 +132,45 @@ class Backend(Spec):
         return self
 
 
+MigProfile = Annotated[str, StringConstraints(pattern=MIG_PROFILE)]
+Product = Annotated[str, StringConstraints(pattern=LABEL_VALUE, min_length=1)]
+
+
+class Gpu(Spec):
+    """What one replica needs of the GPUs of one machine."""
+
+    count: StrictInt = Field(default=1, ge=1, le=MAX_GPUS)
+    """How many GPUs (or MIG devices)."""
+
+    memory: ByteSize | None = None
+    """Memory on one GPU, which others share; without it the replica has the GPU to itself."""
+
+    products: Annotated[tuple[Product, ...], Field(max_length=16)] = ()
+    """The products that will do, as the node label `nvidia.com/gpu.product` names them; none means
+    any."""
+
+    mig: MigProfile | None = None
+    """A MIG profile such as `1g.10gb`; without it the replica wants an undivided GPU."""
+
+    @model_validator(mode="after")
+    def _a_share_is_of_one(self) -> "Gpu":
+        if self.memory is not None and self.count != 1:
+            words = "memory is a share of one GPU. Leave it out, or say count: 1"
+            raise PydanticCustomError("forbidden", words)
+        return self
+
+
 class Resources(Spec):
     """What one replica may use."""
 
     cpu: Cores = Quantity("500m")
+    """Processors, as Kubernetes counts them."""
+
     memory: ByteSize | None = None
+    """The most memory that the model may take; without it there is no limit but the pool's."""
+
+    gpu: Gpu | None = None
+    """GPUs; without it the model runs on processors."""
 
 
 class Batching(Spec):
@@ -172,6 +215,39 @@ class Generation(Spec):
     """LoRA adapters that are served beside the model itself."""
 
 
+class Scaling(Spec):
+    """How many replicas run, by how many requests they have."""
+
+    min_replicas: StrictInt = Field(default=1, ge=0, le=1000)
+    """The fewest; 0 lets an idle Model go, and its next request waits until it is back."""
+
+    max_replicas: StrictInt = Field(default=1, ge=1, le=1000)
+    """The most."""
+
+    target_ongoing_requests: StrictInt = Field(default=8, ge=1, le=100_000)
+    """Requests that one replica should have at once: more of them want another replica."""
+
+    idle_timeout: Timeout = Duration("10m")
+    """How long fewer requests must last before a replica goes."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Scaling":
+        if self.min_replicas > self.max_replicas:
+            words = "expected minReplicas to be at most maxReplicas ({most})"
+            raise PydanticCustomError("order", words, {"most": self.max_replicas})
+        return self
+
+
+class Rollout(StrEnum):
+    """How new replicas take the place of old ones: beside them, or after they are gone.
+
+    Recreate accepts a gap in which nothing serves, where there is no room for both.
+    """
+
+    SURGE = "Surge"
+    RECREATE = "Recreate"
+
+
 class ModelSpec(Spec):
     """What to serve and how."""
 
@@ -182,9 +258,33 @@ class ModelSpec(Spec):
     resources: Resources = Resources()
     batching: Batching = Batching()
     generation: Generation | None = None
-    replicas: StrictInt = Field(default=1, ge=0, le=1000)
+    replicas: StrictInt | None = Field(default=None, ge=0, le=1000)
+    """How many replicas run; 1 if neither this nor `scaling` is said."""
+
+    scaling: Scaling | None = None
+    """Replicas by load, in the place of `replicas`."""
+
+    rollout: Rollout = Rollout.SURGE
     fleet: Name = "default"
     suspend: StrictBool = False
+
+    @property
+    def least_replicas(self) -> int:
+        """The fewest replicas that should run while nobody asks."""
+        if self.scaling is not None:
+            return self.scaling.min_replicas
+        return 1 if self.replicas is None else self.replicas
+
+    @property
+    def most_replicas(self) -> int:
+        """The most replicas that may run."""
+        return self.scaling.max_replicas if self.scaling is not None else self.least_replicas
+
+    @model_validator(mode="after")
+    def _counted_in_one_way(self) -> "ModelSpec":
+        if self.replicas is not None and self.scaling is not None:
+            raise PydanticCustomError("union", "expected replicas or scaling, but not both")
+        return self
 
     @field_validator("precision")
     @classmethod
@@ -218,9 +318,14 @@ class ReplicaCount(Wire):
 
 
 class Placement(Wire):
-    """Where the replicas run."""
+    """Where the replicas run, and which part of a GPU each has: `gpu_share` of one, that is
+    `gpu_memory`, or `gpus` whole ones.
+    """
 
     pool: str
+    gpu_share: float | None = None
+    gpu_memory: str | None = None
+    gpus: int | None = None
 
 
 class ModelFacts(Wire):

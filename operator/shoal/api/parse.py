@@ -1,6 +1,7 @@
 """Manifests in, resources out; what is wrong is said with path, value and what was expected."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from shoal.api.base import API_VERSION
 from shoal.api.fields import fields_at
-from shoal.api.fleet import Fleet
+from shoal.api.fleet import FLEET_NAME, Fleet
 from shoal.api.metadata import LABEL_KEY, LABEL_VALUE, NAME
 from shoal.api.model import ADAPTER_NAME, DIGEST, Model
 from shoal.errors import InvalidResource
@@ -34,6 +35,7 @@ def parse_resource(manifest: object) -> Model | Fleet:
     except ValidationError as error:
         raise InvalidResource(_title(manifest), _problems(kind, error)) from error
     _check_scope(resource)
+    _check_fleet_name(resource)
     _check_adapters(resource)
     return resource
 
@@ -58,6 +60,15 @@ def _check_scope(resource: Model | Fleet) -> None:
     if resource.kind not in NAMESPACED and resource.metadata.namespace is not None:
         problem = f"metadata.namespace: Forbidden: a {resource.kind} belongs to no namespace"
         raise InvalidResource(f'{resource.kind} "{resource.metadata.name}"', (problem,))
+
+
+def _check_fleet_name(resource: Model | Fleet) -> None:
+    """KubeRay makes names of Services from it."""
+    name = resource.metadata.name
+    if isinstance(resource, Fleet) and not re.fullmatch(FLEET_NAME, name):
+        expected = "a letter first, lower-case letters, digits and '-', at most 47"
+        problem = _wrong("metadata.name", name, expected)
+        raise InvalidResource(f'Fleet "{name}"', (problem,))
 
 
 def _check_adapters(resource: Model | Fleet) -> None:

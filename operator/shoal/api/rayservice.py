@@ -26,23 +26,51 @@ class ApplicationStatus(Wire):
     serve_deployment_statuses: dict[str, DeploymentStatus] = Field(default_factory=dict)
 
 
+class RayCondition(Wire):
+    """A condition in KubeRay's words (`Ready`, `UpgradeInProgress`, `ReplicaFailure`, ...)."""
+
+    type: str
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class RayClusterStatus(Wire):
+    """One Ray cluster's pods."""
+
+    desired_worker_replicas: int = 0
+    ready_worker_replicas: int = 0
+    conditions: tuple[RayCondition, ...] = ()
+
+
 class ServiceStatus(Wire):
-    """One Ray cluster of the RayService."""
+    """One Ray cluster of the RayService. No name means that there is none."""
 
     ray_cluster_name: str = ""
+    ray_cluster_status: RayClusterStatus = RayClusterStatus()
     application_statuses: dict[str, ApplicationStatus] = Field(default_factory=dict)
 
 
 class RayServiceStatus(Wire):
     """`status` of a RayService. An empty `application_statuses` means that the head is silent.
 
-    `refusal` is local mode's own: why Ray Serve would not take the configuration.
+    `refusal` is local mode's own: why Ray Serve would not take the configuration. A RayService that
+    is new, or is being upgraded, has a pending Ray cluster; KubeRay makes it the active one once
+    every application on it runs.
     """
 
     observed_generation: int = 0
     refusal: str = ""
     num_serve_endpoints: int = 0
     active_service_status: ServiceStatus = ServiceStatus()
+    pending_service_status: ServiceStatus = ServiceStatus()
+    conditions: tuple[RayCondition, ...] = ()
+
+    @property
+    def told(self) -> ServiceStatus:
+        """The Ray cluster that KubeRay tells of changes: the pending one while there is one."""
+        pending = self.pending_service_status
+        return pending if pending.ray_cluster_name else self.active_service_status
 
 
 class RayServiceSpec(Wire):
@@ -50,6 +78,8 @@ class RayServiceSpec(Wire):
 
     serve_config: str = Field(default="", alias="serveConfigV2")
     ray_cluster_config: dict[str, Any] = Field(default_factory=dict)
+    exclude_head_pod_from_serve_svc: bool = False
+    ray_cluster_deletion_delay_seconds: int | None = None
 
 
 class RayService(Wire):

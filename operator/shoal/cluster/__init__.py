@@ -1,13 +1,13 @@
 """The world, as the controllers see it: the only code that talks to Kubernetes or Ray.
 
-`local` is a laptop (a folder of YAML and Ray Serve on this machine), `memory` is for tests. A
-Cluster stores, watches and carries; it decides nothing.
+`kube` is Kubernetes with KubeRay, `local` a laptop (a folder of YAML and Ray Serve on this
+machine), `memory` is for tests. A Cluster stores, watches and carries; it decides nothing.
 """
 
-from collections.abc import AsyncIterator
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from shoal.api import Event, Fleet, Ledger, Model, RayService
+from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Site
 
 Resource = TypeVar("Resource", bound=Model | Fleet | RayService)
 
@@ -20,6 +20,10 @@ class Key(NamedTuple):
     name: str
 
 
+Manifest = Mapping[str, Any]
+"""A Kubernetes object that a Fleet owns beside its RayService, as server-side apply takes it."""
+
+
 class Cluster(Protocol):
     """Resources, their statuses, and what the replicas say. Methods raise `WorldUnavailable`."""
 
@@ -30,10 +34,20 @@ class Cluster(Protocol):
         """Every resource of a kind, by namespace and name."""
 
     async def apply(self, resource: Resource) -> Resource:
-        """Create it or bring its spec to what is given; the status is left alone."""
+        """Create it or bring its spec to what is given; the status is left alone.
 
-    async def delete(self, kind: type[Resource], namespace: str, name: str) -> bool:
-        """Whether it existed."""
+        Nothing is written if it is like that already.
+        """
+
+    async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
+        """Bring the objects that a Fleet owns beside its RayService to what is given.
+
+        Nothing is written for those that are like that already; owned ones that are not given are
+        deleted. A laptop has none of them.
+        """
+
+    async def collect(self, fleet: str) -> None:
+        """Remove what a Fleet that is gone owned, where no garbage collector does."""
 
     async def report(self, resource: Resource) -> None:
         """Write the status alone; a resource that is gone is not written."""
@@ -44,6 +58,22 @@ class Cluster(Protocol):
     def watch(self) -> AsyncIterator[Key]:
         """Every key there is, then every key that changes or whose surroundings do."""
 
+    async def nodes(self) -> Sequence[Node]:
+        """The machines that pods may run on; none on a laptop."""
+
+    async def pods(self, fleet: Fleet) -> Sequence[Pod]:
+        """The pods of a Fleet; none on a laptop."""
+
+    async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """The labels of a namespace; none if it has none, or on a laptop."""
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """The data of a Secret, base64 as it is stored, or None if there is none.
+
+        Raises:
+            AccessDenied: the operator may not read Secrets there.
+        """
+
     async def ledger(self, fleet: str) -> Ledger | None:
         """What the replicas of a Fleet say, or None while the Fleet does not answer."""
 
@@ -53,8 +83,5 @@ class Cluster(Protocol):
     async def answers(self, url: str) -> bool:
         """Whether a GET of the address gives 200."""
 
-    def address(self, fleet: str) -> str:
-        """The base URL under which the Fleet's models are reached, without a slash at the end."""
-
-    def listens_on(self, fleet: str) -> tuple[str, int]:
-        """The host and port that the Fleet's Ray Serve is told to listen on."""
+    def site(self, fleet: Fleet) -> Site:
+        """Where the Fleet's Ray runs and how it is reached."""

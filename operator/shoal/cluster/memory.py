@@ -7,31 +7,39 @@ unchanged shows. Every write is counted; nothing here decides or waits.
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from shoal.api import Event, Fleet, Ledger
-from shoal.cluster import Key, Resource
+from shoal.api import Event, Fleet, Ledger, Node, Pod, RayService, Site
+from shoal.cluster import Key, Manifest, Resource
+
+SITE_NAMESPACE = "shoal-system"
 
 
 class MemoryCluster:
     """Implements `shoal.cluster.Cluster`.
 
     `writes` counts by verb what changed anything; `events` holds what was recorded, and `asked` the
-    addresses that were asked, in their order. The `set_` methods describe the world.
+    addresses that were asked, in their order; `kept` has the objects that Fleets own. The `set_`
+    methods describe the world.
     """
 
     def __init__(self) -> None:
         self.writes: Counter[str] = Counter()
         self.events: list[Event] = []
         self.asked: list[str] = []
+        self.kept: dict[str, list[dict[str, Any]]] = {}
         self._texts: dict[Key, str] = {}
         self._versions = itertools.count(1)
         self._watchers: set[asyncio.Queue[Key]] = set()
         self._ledgers: dict[str, Ledger] = {}
         self._reachable: set[str] = set()
         self._answering: set[str] = set()
+        self._nodes: tuple[Node, ...] = ()
+        self._pods: dict[str, tuple[Pod, ...]] = {}
+        self._labels: dict[str, Mapping[str, str]] = {}
+        self._secrets: dict[tuple[str, str], Mapping[str, str]] = {}
 
     async def get(self, kind: type[Resource], namespace: str, name: str) -> Resource | None:
         return self._read(kind, _key(kind, namespace, name))
@@ -48,7 +56,18 @@ class MemoryCluster:
             return self._write("apply", key, _born(resource, next(self._versions)))
         return self._write("apply", key, _brought_to(before, resource))
 
+    async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
+        name, kept = fleet.metadata.name, [dict(one) for one in manifests]
+        if self.kept.get(name) != kept:
+            self.writes["keep"] += 1
+            self.kept[name] = kept
+
+    async def collect(self, fleet: str) -> None:
+        self.kept.pop(fleet, None)
+        await self.delete(RayService, SITE_NAMESPACE, fleet)
+
     async def delete(self, kind: type[Resource], namespace: str, name: str) -> bool:
+        """As a person deletes; whether it existed."""
         key = _key(kind, namespace, name)
         if self._texts.pop(key, None) is None:
             return False
@@ -87,11 +106,22 @@ class MemoryCluster:
         self.asked.append(url)
         return any(url.startswith(f"{base}/") for base in self._answering)
 
-    def address(self, fleet: str) -> str:
-        return f"http://{fleet}.test:8000"
+    async def nodes(self) -> Sequence[Node]:
+        return self._nodes
 
-    def listens_on(self, fleet: str) -> tuple[str, int]:
-        return ("127.0.0.1", 8000)
+    async def pods(self, fleet: Fleet) -> Sequence[Pod]:
+        return self._pods.get(fleet.metadata.name, ())
+
+    async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        return self._labels.get(namespace, {})
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        return self._secrets.get((namespace, name))
+
+    def site(self, fleet: Fleet) -> Site:
+        name = fleet.metadata.name
+        address = f"http://{name}.test:8000"
+        return Site(namespace=SITE_NAMESPACE, host="127.0.0.1", port=8000, address=address)
 
     def set_ledger(self, fleet: str, ledger: Ledger | None) -> None:
         """What the replicas of a Fleet say from now on; None makes the ledger silent."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from shoal.api import ObjectMeta, RayService, RayServiceSpec
 from shoal.cluster import Cluster, Key
-from shoal.controllers.gather import SYSTEM_NAMESPACE, gather_fleet
+from shoal.controllers.gather import gather_fleet
 from shoal.plan.events import transitions
 from shoal.plan.fleet_status import fleet_status
 from shoal.plan.observed import ObservedFleet
@@ -18,19 +18,16 @@ async def reconcile_fleet(cluster: Cluster, key: Key, now: datetime) -> timedelt
     """Bring one Fleet to its declared state; return when to look again."""
     observed = await gather_fleet(cluster, key.name)
     if observed is None:
-        await cluster.delete(RayService, SYSTEM_NAMESPACE, key.name)
+        await cluster.collect(key.name)
         return None
-    host, port = cluster.listens_on(key.name)
-    planned = _ray_service(observed, json.dumps(serve_config(observed, host, port, now)))
-    if observed.ray_service is None or observed.ray_service.spec != planned.spec:
-        await cluster.apply(planned)
+    await cluster.apply(_ray_service(observed, json.dumps(serve_config(observed, now))))
     await _report(cluster, observed, now)
     return RETRY if _has_failed_applications(observed) else None
 
 
 def _ray_service(observed: ObservedFleet, config: str) -> RayService:
     return RayService(
-        metadata=ObjectMeta(name=observed.fleet.metadata.name, namespace=SYSTEM_NAMESPACE),
+        metadata=ObjectMeta(name=observed.fleet.metadata.name, namespace=observed.site.namespace),
         spec=RayServiceSpec(serveConfigV2=config),
     )
 
@@ -38,7 +35,7 @@ def _ray_service(observed: ObservedFleet, config: str) -> RayService:
 def _has_failed_applications(observed: ObservedFleet) -> bool:
     if observed.ray_service is None:
         return False
-    applications = observed.ray_service.status.active_service_status.application_statuses
+    applications = observed.ray_service.status.told.application_statuses
     return any(each.status == "DEPLOY_FAILED" for each in applications.values())
 
 

@@ -1,12 +1,11 @@
 """The first verb: read from the world what a decision may look at."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, is_true
 from shoal.cluster import Cluster
 from shoal.plan.observed import ObservedFleet, ObservedModel, key_of
-
-SYSTEM_NAMESPACE = "shoal-system"
 
 
 async def gather_fleet(cluster: Cluster, name: str) -> ObservedFleet | None:
@@ -31,7 +30,9 @@ async def gather_model(cluster: Cluster, namespace: str, name: str) -> ObservedM
         return ObservedModel(model)
     crowded = fleet.status.models.total > MAX_MODELS
     models = await _models_of(cluster, model.spec.fleet) if crowded else ()
-    observed = ObservedModel(model, await _surroundings(cluster, fleet, models))
+    labels = await _namespaces(cluster, (model,))
+    surroundings = replace(await _surroundings(cluster, fleet, models), namespaces=labels)
+    observed = ObservedModel(model, surroundings)
     return replace(observed, answers=await _answers(cluster, observed))
 
 
@@ -40,15 +41,25 @@ async def _models_of(cluster: Cluster, fleet: str) -> tuple[Model, ...]:
 
 
 async def _surroundings(cluster: Cluster, fleet: Fleet, models: tuple[Model, ...]) -> ObservedFleet:
-    name = fleet.metadata.name
+    name, site = fleet.metadata.name, cluster.site(fleet)
     return ObservedFleet(
         fleet=fleet,
+        site=site,
         models=models,
-        ray_service=await cluster.get(RayService, SYSTEM_NAMESPACE, name),
+        ray_service=await cluster.get(RayService, site.namespace, name),
         ledger=await cluster.ledger(name),
         reachable=await cluster.reachable(name),
-        address=cluster.address(name),
+        nodes=await cluster.nodes(),
+        pods=await cluster.pods(fleet),
+        namespaces=await _namespaces(cluster, models),
     )
+
+
+async def _namespaces(
+    cluster: Cluster, models: tuple[Model, ...]
+) -> Mapping[str, Mapping[str, str]]:
+    names = {model.metadata.namespace or "" for model in models}
+    return {name: await cluster.namespace_labels(name) for name in sorted(names)}
 
 
 async def _answers(cluster: Cluster, observed: ObservedModel) -> bool:

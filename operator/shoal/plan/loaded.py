@@ -16,7 +16,7 @@ def loaded_condition(observed: ObservedModel, failure: Failure | None) -> Condit
     """`failure` is what is known to have gone wrong with the newest generation."""
     if observed.report is None:
         return _unread(observed)
-    model, wanted = observed.model, observed.model.spec.replicas
+    model, wanted = observed.model, observed.model.spec.least_replicas
     ready = sum(entry.state is ReplicaState.READY for entry in observed.current)
     if ready >= wanted:
         return condition(model, ConditionType.LOADED, True, Reason.LOADED)

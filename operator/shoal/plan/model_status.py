@@ -40,7 +40,7 @@ def _refused(model: Model, reason: Reason, message: str, now: datetime) -> Model
     return ModelStatus(
         observed_generation=model.metadata.generation,
         conditions=merge_conditions(model.status.conditions, conditions, now),
-        replicas=ReplicaCount(desired=model.spec.replicas),
+        replicas=ReplicaCount(desired=model.spec.least_replicas),
     )
 
 
@@ -75,7 +75,7 @@ def _served(observed: ObservedModel, now: datetime) -> ModelStatus:
         conditions=merge_conditions(model.status.conditions, conditions, now),
         url=f"{fleet.address}/{key_of(model)}",
         revision=_revision(observed),
-        replicas=ReplicaCount(desired=model.spec.replicas, ready=_answering(observed)),
+        replicas=ReplicaCount(desired=model.spec.least_replicas, ready=_answering(observed)),
         model=_facts(observed),
         placement=Placement(pool=pool_of(fleet)),
         last_failure=None if complete else failure,

@@ -1,8 +1,19 @@
 """What was seen of the world before a decision."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from shoal.api import Failure, Fleet, Ledger, Model, RayService, ReplicaState
+from shoal.api import (
+    Failure,
+    Fleet,
+    Ledger,
+    Model,
+    Node,
+    Pod,
+    RayService,
+    ReplicaState,
+    Site,
+)
 from shoal.api.ledger import ModelReport, ReplicaReport
 from shoal.api.rayservice import ApplicationStatus
 from shoal.plan.told import told_model
@@ -23,15 +34,23 @@ class ObservedFleet:
     """A Fleet, the Models that name it, its RayService, and what its replicas say.
 
     `ledger` is None while it cannot be read; `reachable` is what the last probe of the Fleet's own
-    address saw. `address` is that address, without a slash at its end.
+    address saw. `namespaces` has the labels of the namespaces of its Models.
     """
 
     fleet: Fleet
+    site: Site
     models: tuple[Model, ...] = ()
     ray_service: RayService | None = None
     ledger: Ledger | None = None
     reachable: bool = False
-    address: str = ""
+    nodes: Sequence[Node] = ()
+    pods: Sequence[Pod] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The base URL under which its models are reached, without a slash at its end."""
+        return self.site.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +115,7 @@ class ObservedModel:
             return ApplicationStatus()
         if not self.is_told:
             return ApplicationStatus()
-        applications = service.status.active_service_status.application_statuses
+        applications = service.status.told.application_statuses
         return applications.get(application_of(self.model), ApplicationStatus())
 
     @property

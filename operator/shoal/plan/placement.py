@@ -25,7 +25,7 @@ def refusal(observed: ObservedModel) -> Refusal | None:
 
 def is_wanted(model: Model) -> bool:
     """Whether the Model asks for any replica at all."""
-    return not model.spec.suspend and model.spec.replicas > 0
+    return not model.spec.suspend and model.spec.most_replicas > 0
 
 
 def served_models(observed: ObservedFleet) -> list[Model]:

@@ -28,14 +28,14 @@ ONGOING_REQUESTS = 100_000
 RETRY_FIRST_S, RETRY_MOST_S = 10.0, 300.0
 
 
-def serve_config(observed: ObservedFleet, host: str, port: int, now: datetime) -> dict[str, Any]:
+def serve_config(observed: ObservedFleet, now: datetime) -> dict[str, Any]:
     """The whole configuration of the Fleet's Ray Serve."""
     applications = [
         _application(ObservedModel(model, observed), now) for model in served_models(observed)
     ]
     return {
         "proxy_location": "EveryNode",
-        "http_options": {"host": host, "port": port},
+        "http_options": {"host": observed.site.host, "port": observed.site.port},
         # At INFO, Ray Serve makes a log record for each request, and only then drops it.
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
         "applications": [_ledger_application(), *applications],
@@ -88,7 +88,7 @@ def _deployment(model: Model, models: ModelsConfig) -> dict[str, Any]:
         options["memory"] = int(resources.memory.value)
     return {
         "name": DEPLOYMENT,
-        "num_replicas": model.spec.replicas,
+        "num_replicas": model.spec.least_replicas,
         "max_ongoing_requests": ONGOING_REQUESTS,
         "max_surge_percent": 100,
         "graceful_shutdown_timeout_s": DRAIN_S,

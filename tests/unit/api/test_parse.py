@@ -45,7 +45,7 @@ def refused(manifest: object) -> tuple[str, ...]:
         (
             {"tusk": "tensor"},
             'spec.tusk: Unknown field: "tensor": expected one of task, source, backend, precision, '
-            "resources, batching, generation, replicas, fleet, suspend",
+            "resources, batching, generation, replicas, scaling, rollout, fleet, suspend",
         ),
         (
             {"batching": {"max_batch_size": 3}},
@@ -207,7 +207,7 @@ NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at eac
         ({"adapters": [PIRATE | {"name": ""}]}, 'adapters.0.name: Invalid value: "": expected'),
         (
             {"adapters": [PIRATE | {"weight": 1}]},
-            "adapters.0.weight: Unknown field: 1: expected one of uri, digest, name",
+            "adapters.0.weight: Unknown field: 1: expected one of uri, digest, secretName, name",
         ),
         ({"adapters": [PIRATE, PIRATE | {"uri": URI}]}, "adapters: Invalid value: "),
         ({"adapters": [PIRATE] * 129}, "adapters: Invalid value: "),
@@ -318,8 +318,8 @@ def test_names_and_labels_follow_kubernetes_rules(metadata, problem):
             "data: Unknown field: {}: expected one of apiVersion, kind, metadata, spec",
         ),
         (
-            a_fleet_manifest(pools=[{"name": "a", "gpu": {}}]),
-            "spec.pools.0.gpu: Unknown field: {}: expected name",
+            a_fleet_manifest(pools=[{"name": "a", "cpu": {}}]),
+            "spec.pools.0.cpu: Unknown field: {}: expected one of name, workers, gpu, resources, template",
         ),
         (
             a_fleet_manifest() | {"metadata": {"name": "default", "namespace": "ops"}},

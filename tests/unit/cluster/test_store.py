@@ -39,7 +39,7 @@ def test_the_first_apply_creates(store, home, model):
 def test_the_same_again_is_unchanged(store, home, model):
     store.apply(model())
     before = (home / "models/ops/echo.yaml").stat().st_mtime_ns
-    assert store.apply(model(replicas=1)).verb == "unchanged"
+    assert store.apply(model(suspend=False)).verb == "unchanged"
     assert (home / "models/ops/echo.yaml").stat().st_mtime_ns == before
 
 
@@ -143,7 +143,7 @@ def test_an_edit_by_hand_is_a_new_generation(store, home, model, edit):
 def test_an_edit_that_changes_nothing_is_no_new_generation(store, home, model):
     store.apply(model())
     file = home / "models/ops/echo.yaml"
-    file.write_text("# serves echoes\n" + file.read_text() + "  replicas: 1\n")
+    file.write_text("# serves echoes\n" + file.read_text() + "  suspend: false\n")
     assert store.get(Model, "ops", "echo").metadata.generation == 1
 
 

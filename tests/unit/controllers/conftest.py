@@ -9,8 +9,7 @@ import pytest
 
 from shoal.api import Fleet, Model, RayService, RayServiceStatus, ReplicaReport
 from shoal.api.rayservice import ServiceStatus
-from shoal.cluster.memory import MemoryCluster
-from shoal.controllers.gather import SYSTEM_NAMESPACE
+from shoal.cluster.memory import SITE_NAMESPACE, MemoryCluster
 from shoal.testing import a_fleet, a_ledger, a_model, an_application
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -78,7 +77,7 @@ class Scene(MemoryCluster):
         return fleet
 
     async def service(self) -> RayService:
-        service = await self.get(RayService, SYSTEM_NAMESPACE, "default")
+        service = await self.get(RayService, SITE_NAMESPACE, "default")
         assert service is not None
         return service
 

@@ -7,8 +7,9 @@ import pytest
 
 from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, find_condition, is_true
 from shoal.cluster import Key
+from shoal.cluster.memory import SITE_NAMESPACE
 from shoal.controllers.fleet import RETRY, reconcile_fleet
-from shoal.controllers.gather import SYSTEM_NAMESPACE, gather_model
+from shoal.controllers.gather import gather_model
 from shoal.controllers.model import ROUTING_FIRST, ROUTING_MOST, reconcile_model
 from shoal.testing import DIGEST, NOW, a_failure, a_ledger, a_model, a_replica, changed
 
@@ -101,7 +102,7 @@ async def test_a_deleted_fleet_takes_its_ray_service_with_it(scene):
     await scene.delete(Fleet, "", "default")
     await reconcile_fleet(scene, FLEET, NOW)
     await reconcile_model(scene, MODEL, NOW)
-    assert await scene.get(RayService, SYSTEM_NAMESPACE, "default") is None
+    assert await scene.get(RayService, SITE_NAMESPACE, "default") is None
     assert ready(await scene.model()).reason == "FleetNotFound"
 
 

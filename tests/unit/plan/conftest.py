@@ -27,6 +27,7 @@ from shoal.plan.serve_config import serve_config
 from shoal.plan.told import told_model
 from shoal.testing import (
     NOW,
+    SITE,
     a_fleet,
     a_ledger,
     a_model,
@@ -66,7 +67,7 @@ class World:
             ray_service=self._service_now(),
             ledger=None if said is None else a_ledger({key_of(self.model): said}, **self.known),
             reachable=self.reachable,
-            address="http://fleet:8000",
+            site=SITE,
         )
 
     @property
@@ -81,7 +82,7 @@ class World:
         """Ray Serve is handed what the Fleet's controller decides; the configuration."""
         fleet = self.observed_fleet
         assert fleet is not None
-        text = json.dumps(serve_config(fleet, "127.0.0.1", 8000, self.now))
+        text = json.dumps(serve_config(fleet, self.now))
         self.service = a_ray_service(text)
         return text
 

@@ -4,7 +4,7 @@ from shoal.api import Reason
 from shoal.plan.events import transitions
 from shoal.plan.fleet_status import fleet_status
 from shoal.plan.observed import ObservedFleet
-from shoal.testing import NOW, a_failure, a_fleet, a_replica
+from shoal.testing import NOW, SITE, a_failure, a_fleet, a_replica
 
 
 def told(world):
@@ -78,6 +78,6 @@ def test_an_event_says_whom_it_concerns(world):
 
 def test_a_fleet_tells_its_events_without_a_namespace():
     fleet = a_fleet()
-    after = fleet_status(ObservedFleet(fleet), NOW).conditions
+    after = fleet_status(ObservedFleet(fleet, SITE), NOW).conditions
     said = [(event.namespace, event.type, event.reason) for event in transitions(fleet, after, NOW)]
     assert said == [("", "Normal", "Accepted"), ("", "Normal", "Provisioning")]

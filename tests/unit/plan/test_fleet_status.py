@@ -1,11 +1,11 @@
 from shoal.api import ConditionType, RayServiceStatus
 from shoal.plan.fleet_status import fleet_status
 from shoal.plan.observed import ObservedFleet
-from shoal.testing import NOW, a_fleet, a_model, a_ray_service
+from shoal.testing import NOW, SITE, a_fleet, a_model, a_ray_service
 
 
 def observe(service=None, **said):
-    return ObservedFleet(a_fleet(), ray_service=service, address="http://fleet:8000", **said)
+    return ObservedFleet(a_fleet(), SITE, ray_service=service, **said)
 
 
 def words(status):
@@ -56,9 +56,7 @@ def test_the_status_of_a_fleet_that_stands_still_stays():
     first = fleet_status(observed, NOW)
     fleet = observed.fleet.model_copy(update={"status": first})
     later = NOW.replace(year=2027)
-    again = ObservedFleet(
-        fleet, ray_service=observed.ray_service, reachable=True, address=observed.address
-    )
+    again = ObservedFleet(fleet, SITE, ray_service=observed.ray_service, reachable=True)
     assert fleet_status(again, later) == first
     assert {one.type for one in first.conditions} == {
         ConditionType.ACCEPTED,

@@ -2,21 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import httpx
 from pydantic import ValidationError
 
-from shoal.api import Event, Fleet, Ledger, Model, RayService
+from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Site
 from shoal.api.ledger import ModelReport
 from shoal.api.runtime import LEDGER_PREFIX
-from shoal.cluster import Key, Resource
+from shoal.cluster import Key, Manifest, Resource
 from shoal.cluster.local.service import LocalService
 from shoal.cluster.local.store import Store
 
 logger = logging.getLogger(__name__)
 
+SYSTEM_NAMESPACE = "shoal-system"
 PROBE_S = 5.0
 PROBE_WHILE_DOWN_S = 0.3
 LEDGER_WAIT_S = 30
@@ -42,12 +43,19 @@ class LocalCluster:
         return self._store.list(kind, namespace)
 
     async def apply(self, resource: Resource) -> Resource:
+        meta = resource.metadata
+        now = self._store.get(type(resource), meta.namespace or "", meta.name)
+        if now is not None and now.spec == resource.spec:
+            return now
         applied = self._store.apply(resource).resource
         self._service.poke()
         return applied
 
-    async def delete(self, kind: type[Resource], namespace: str, name: str) -> bool:
-        return self._store.delete(kind, namespace, name)
+    async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
+        """There is nothing but Ray on a laptop."""
+
+    async def collect(self, fleet: str) -> None:
+        self._store.delete(RayService, SYSTEM_NAMESPACE, fleet)
 
     async def report(self, resource: Resource) -> None:
         self._store.report(resource)
@@ -84,11 +92,22 @@ class LocalCluster:
         except httpx.HTTPError:
             return False
 
-    def address(self, fleet: str) -> str:
-        return self._base
+    async def nodes(self) -> Sequence[Node]:
+        return ()
 
-    def listens_on(self, fleet: str) -> tuple[str, int]:
-        return ("127.0.0.1", self._port)
+    async def pods(self, fleet: Fleet) -> Sequence[Pod]:
+        return ()
+
+    async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        return {}
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        return None
+
+    def site(self, fleet: Fleet) -> Site:
+        return Site(
+            namespace=SYSTEM_NAMESPACE, host="127.0.0.1", port=self._port, address=self._base
+        )
 
     async def _watch_store(self) -> None:
         async for key in self._store.watch():
