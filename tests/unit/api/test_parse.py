@@ -319,7 +319,8 @@ def test_names_and_labels_follow_kubernetes_rules(metadata, problem):
         ),
         (
             a_fleet_manifest(pools=[{"name": "a", "cpu": {}}]),
-            "spec.pools.0.cpu: Unknown field: {}: expected one of name, workers, gpu, resources, template",
+            "spec.pools.0.cpu: Unknown field: {}: "
+            "expected one of name, workers, gpu, resources, template",
         ),
         (
             a_fleet_manifest() | {"metadata": {"name": "default", "namespace": "ops"}},
