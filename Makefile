@@ -25,7 +25,7 @@ lint: $(READY) ## Check style, types and the boundaries between packages
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
 
-cluster: $(READY) ## Start a real Kubernetes on this machine, as root; use it with eval "$$(make -s cluster)"
+cluster: $(READY) ## Start a real Kubernetes on this machine, as root; a shell that reads the lines it prints can use it
 	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up
 
 cluster-down: $(READY) ## Remove every trace of it

@@ -22,9 +22,10 @@ from testcluster.state import State, locked
 
 state = State.create()
 with locked():
-    namespaces = Namespaces(state, free_network())
+    network = free_network()
+    namespaces = Namespaces(state, network)
     namespaces.start()
-print(state.root, (state.root / "cable").read_text(), flush=True)
+print(state.root, network.link, flush=True)
 namespaces.run("sleep", "600")
 """
 

@@ -10,7 +10,7 @@ from testcluster.binaries import binary
 from testcluster.commands import run
 from testcluster.daemons import Daemon
 from testcluster.network import Network
-from testcluster.state import CABLE, State
+from testcluster.state import State
 
 # What kubelet wants of the kernel. It is shown files that say so, and leaves the kernel alone.
 KERNEL = {
@@ -39,8 +39,7 @@ class Namespaces:
         """Make them and lay the cable."""
         self._first.start()
         self._first.wait_until(lambda: self._first.in_place)
-        (self._state.root / CABLE).write_text(self._network.link)
-        self._network.connect(self._first.pid)
+        self._network.connect(self._first.pid, self._state.name)
         for command in (*self._network.inside(), *self._mounts()):
             self.run(*command)
 

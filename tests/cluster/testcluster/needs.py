@@ -40,6 +40,10 @@ def _missing_for_a_node() -> str | None:
         return f"this is {sys.platform}, not Linux"
     if os.geteuid() != 0:
         return "this is not root"
+    try:
+        run("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "true")
+    except (OSError, CommandFailed) as error:
+        return f"namespaces cannot be made here: {error}"
     return None
 
 

@@ -27,12 +27,10 @@ import psutil
 
 from testcluster.binaries import cache_folder
 from testcluster.cgroups import remove_cgroups
-from testcluster.network import wait_until_gone
+from testcluster.network import remove_cable
 
 PREFIX = "shoal-cluster-"
 MARK = "SHOAL_TEST_CLUSTER"
-# The file that names the cable to the cluster's network namespace, if it has one.
-CABLE = "cable"
 PATIENCE_S = 30.0
 # psutil derives when a process started from the time of boot, which clock steps may shift a little.
 SAME_START_S = 2.0
@@ -121,8 +119,7 @@ class State:
 
     def _remove(self) -> None:
         remove_cgroups(self.name)
-        if (self.root / CABLE).exists():
-            wait_until_gone((self.root / CABLE).read_text())
+        remove_cable(self.name)
         deadline = time.monotonic() + PATIENCE_S
         while self.root.exists():
             shutil.rmtree(self.root, ignore_errors=time.monotonic() < deadline)
