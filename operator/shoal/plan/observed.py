@@ -11,6 +11,7 @@ from shoal.api import (
     Node,
     Pod,
     RayService,
+    Reason,
     ReplicaState,
     Site,
 )
@@ -27,6 +28,10 @@ def key_of(model: Model) -> str:
 def application_of(model: Model) -> str:
     """The name of the Model's Serve application."""
     return f"{model.metadata.namespace}.{model.metadata.name}"
+
+
+FoundSecret = Mapping[str, str] | Reason
+"""The data of a Secret (base64), or why it is not known: SECRET_NOT_FOUND, SECRET_FORBIDDEN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class ObservedFleet:
     nodes: Sequence[Node] = ()
     pods: Sequence[Pod] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    secrets: Mapping[tuple[str, str], FoundSecret] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
