@@ -13,29 +13,50 @@ from shoal.api import (
     merge_conditions,
 )
 from shoal.api.model import ModelFacts, Placement, ReplicaCount
+from shoal.plan.acceptance import is_wanted, refusal
 from shoal.plan.conditions import condition
 from shoal.plan.failures import failure_of
+from shoal.plan.fitting import Place, place
 from shoal.plan.loaded import loaded_condition
 from shoal.plan.observed import ObservedModel, key_of
-from shoal.plan.placement import is_wanted, pool_of, refusal
+from shoal.plan.offers import offers
 from shoal.plan.ready import ready_condition
+from shoal.plan.refusal import Refusal
 
 
 def model_status(observed: ObservedModel, now: datetime) -> ModelStatus:
     """The status of a Model, from its Fleet, Ray Serve and the ledger."""
     refused = refusal(observed)
     if refused is not None:
-        return _refused(observed.model, refused.reason, refused.message, now)
+        return _refused(observed.model, refused, now)
     if not is_wanted(observed.model):
         return _suspended(observed.model, now)
-    return _served(observed, now)
+    assert observed.fleet is not None
+    where = place(observed.model, offers(observed.fleet))
+    if isinstance(where, Refusal):
+        return _unplaced(observed.model, where, now)
+    return _served(observed, where, now)
 
 
-def _refused(model: Model, reason: Reason, message: str, now: datetime) -> ModelStatus:
+def _refused(model: Model, why: Refusal, now: datetime) -> ModelStatus:
+    accepted = condition(model, ConditionType.ACCEPTED, False, why.reason, why.message)
+    return _stalled(model, (accepted,), why, now)
+
+
+def _unplaced(model: Model, why: Refusal, now: datetime) -> ModelStatus:
+    accepted = condition(model, ConditionType.ACCEPTED, True, Reason.ACCEPTED)
+    placed = condition(model, ConditionType.PLACED, False, why.reason, why.message)
+    return _stalled(model, (accepted, placed), why, now)
+
+
+def _stalled(
+    model: Model, conditions: tuple[Condition, ...], why: Refusal, now: datetime
+) -> ModelStatus:
+    """It is not served, and will not be without a change."""
     conditions = (
-        condition(model, ConditionType.ACCEPTED, False, reason, message),
-        condition(model, ConditionType.READY, False, reason, message),
-        condition(model, ConditionType.STALLED, True, reason, message),
+        *conditions,
+        condition(model, ConditionType.READY, False, why.reason, why.message),
+        condition(model, ConditionType.STALLED, True, why.reason, why.message),
     )
     return ModelStatus(
         observed_generation=model.metadata.generation,
@@ -56,7 +77,7 @@ def _suspended(model: Model, now: datetime) -> ModelStatus:
     )
 
 
-def _served(observed: ObservedModel, now: datetime) -> ModelStatus:
+def _served(observed: ObservedModel, where: Place, now: datetime) -> ModelStatus:
     assert observed.fleet is not None
     model, fleet = observed.model, observed.fleet
     failure = failure_of(observed, now)
@@ -65,7 +86,7 @@ def _served(observed: ObservedModel, now: datetime) -> ModelStatus:
     complete = loaded.status == ready.status == "True"
     conditions = (
         condition(model, ConditionType.ACCEPTED, True, Reason.ACCEPTED),
-        condition(model, ConditionType.PLACED, True, Reason.PLACED),
+        condition(model, ConditionType.PLACED, True, Reason.PLACED, where.words),
         loaded,
         ready,
         *(() if complete else (_progress(model, loaded, ready, failure),)),
@@ -77,9 +98,15 @@ def _served(observed: ObservedModel, now: datetime) -> ModelStatus:
         revision=_revision(observed),
         replicas=ReplicaCount(desired=model.spec.least_replicas, ready=_answering(observed)),
         model=_facts(observed),
-        placement=Placement(pool=pool_of(fleet)),
+        placement=_placement(model, where),
         last_failure=None if complete else failure,
     )
+
+
+def _placement(model: Model, where: Place) -> Placement:
+    gpu = model.spec.resources.gpu
+    memory = gpu.memory if gpu is not None else None
+    return Placement(pool=where.pool, gpu_share=where.share, gpu_memory=memory, gpus=where.gpus)
 
 
 def _progress(

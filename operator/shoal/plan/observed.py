@@ -8,6 +8,7 @@ from shoal.api import (
     Fleet,
     Ledger,
     Model,
+    ModelConfig,
     Node,
     Pod,
     RayService,
@@ -17,6 +18,16 @@ from shoal.api import (
 from shoal.api.ledger import ModelReport, ReplicaReport
 from shoal.api.rayservice import ApplicationStatus
 from shoal.plan.told import told_model
+
+SecretKey = tuple[str, str]
+"""Namespace and name."""
+
+
+def secrets_of(model: Model) -> list[SecretKey]:
+    """The Secrets that the Model's source and its adapters' name, each once."""
+    adapters = model.spec.generation.adapters if model.spec.generation is not None else ()
+    names = {source.secret_name for source in (model.spec.source, *adapters)}
+    return [(model.metadata.namespace or "", name) for name in sorted(filter(None, names))]
 
 
 def key_of(model: Model) -> str:
@@ -34,7 +45,9 @@ class ObservedFleet:
     """A Fleet, the Models that name it, its RayService, and what its replicas say.
 
     `ledger` is None while it cannot be read; `reachable` is what the last probe of the Fleet's own
-    address saw. `namespaces` has the labels of the namespaces of its Models.
+    address saw. `namespaces` has the labels of the namespaces of its Models, and `secrets` the data
+    of the Secrets that they name, by namespace and name: None for one that is not there, while
+    `forbidden_secrets` are those that may not be read.
     """
 
     fleet: Fleet
@@ -46,6 +59,8 @@ class ObservedFleet:
     nodes: Sequence[Node] = ()
     pods: Sequence[Pod] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    secrets: Mapping[SecretKey, Mapping[str, str] | None] = field(default_factory=dict)
+    forbidden_secrets: frozenset[SecretKey] = frozenset()
 
     @property
     def address(self) -> str:
@@ -94,18 +109,22 @@ class ObservedModel:
         return status.last_failure if status.observed_generation == generation else None
 
     @property
+    def told(self) -> ModelConfig | None:
+        """What the RayService holds of the Model, of whichever generation."""
+        service = self.fleet.ray_service if self.fleet is not None else None
+        if service is None:
+            return None
+        config = told_model(
+            service.spec.serve_config, application_of(self.model), key_of(self.model)
+        )
+        same = config is not None and config.uid == self.model.metadata.uid
+        return config if same else None
+
+    @property
     def is_told(self) -> bool:
         """Whether the RayService holds the Model as it is now."""
-        if self.fleet is None or self.fleet.ray_service is None:
-            return False
-        config = told_model(
-            self.fleet.ray_service.spec.serve_config,
-            application_of(self.model),
-            key_of(self.model),
-        )
-        meta = self.model.metadata
-        told = (config.uid, config.wanted.generation) if config is not None else None
-        return told == (meta.uid, meta.generation)
+        told = self.told
+        return told is not None and told.wanted.generation == self.model.metadata.generation
 
     @property
     def application(self) -> ApplicationStatus:
