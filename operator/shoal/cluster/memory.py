@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from shoal.api import Event, Fleet, Ledger, Node, Pod, RayService, Site
+from shoal.api.labels import CREATE_ONLY
 from shoal.cluster import Key, Manifest, Resource
 
 SITE_NAMESPACE = "shoal-system"
@@ -57,7 +58,8 @@ class MemoryCluster:
         return self._write("apply", key, _brought_to(before, resource))
 
     async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
-        name, kept = fleet.metadata.name, [dict(one) for one in manifests]
+        name = fleet.metadata.name
+        kept = [_kept(one, self.kept.get(name, ())) for one in manifests]
         if self.kept.get(name) != kept:
             self.writes["keep"] += 1
             self.kept[name] = kept
@@ -156,6 +158,19 @@ class MemoryCluster:
     def _tell(self, key: Key) -> None:
         for queue in self._watchers:
             queue.put_nowait(key)
+
+
+def _kept(manifest: Manifest, before: Sequence[Manifest]) -> dict[str, Any]:
+    """What is created only stays as it was."""
+    wanted = dict(manifest)
+    if CREATE_ONLY not in wanted["metadata"].get("annotations", {}):
+        return wanted
+    same = (one for one in before if _identity(one) == _identity(wanted))
+    return dict(next(same, wanted))
+
+
+def _identity(manifest: Manifest) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
 
 
 def _key(kind: type[Resource], namespace: str, name: str) -> Key:

@@ -1,14 +1,16 @@
 """Fleet → one RayService whose Serve configuration holds every Model placed on it."""
 
 import json
+import secrets
 from datetime import datetime, timedelta
 
-from shoal.api import ObjectMeta, RayService, RayServiceSpec
 from shoal.cluster import Cluster, Key
 from shoal.controllers.gather import gather_fleet
 from shoal.plan.events import transitions
 from shoal.plan.fleet_status import fleet_status
 from shoal.plan.observed import ObservedFleet
+from shoal.plan.owned.manifests import owned_manifests
+from shoal.plan.ray_cluster.service import ray_service
 from shoal.plan.serve_config import serve_config
 
 RETRY = timedelta(seconds=5)
@@ -20,16 +22,11 @@ async def reconcile_fleet(cluster: Cluster, key: Key, now: datetime) -> timedelt
     if observed is None:
         await cluster.collect(key.name)
         return None
-    await cluster.apply(_ray_service(observed, json.dumps(serve_config(observed, now))))
+    if observed.site.has_pods:
+        await cluster.keep(observed.fleet, owned_manifests(observed, secrets.token_hex(32)))
+    await cluster.apply(ray_service(observed, json.dumps(serve_config(observed, now))))
     await _report(cluster, observed, now)
     return RETRY if _has_failed_applications(observed) else None
-
-
-def _ray_service(observed: ObservedFleet, config: str) -> RayService:
-    return RayService(
-        metadata=ObjectMeta(name=observed.fleet.metadata.name, namespace=observed.site.namespace),
-        spec=RayServiceSpec(serveConfigV2=config),
-    )
 
 
 def _has_failed_applications(observed: ObservedFleet) -> bool:

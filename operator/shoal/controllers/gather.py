@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, is_true
+from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, Reason, is_true
 from shoal.cluster import Cluster
-from shoal.plan.observed import ObservedFleet, ObservedModel, key_of
+from shoal.errors import AccessDenied
+from shoal.plan.observed import FoundSecret, ObservedFleet, ObservedModel, key_of
+from shoal.plan.source_secrets import secret_names
 
 
 async def gather_fleet(cluster: Cluster, name: str) -> ObservedFleet | None:
@@ -30,8 +32,11 @@ async def gather_model(cluster: Cluster, namespace: str, name: str) -> ObservedM
         return ObservedModel(model)
     crowded = fleet.status.models.total > MAX_MODELS
     models = await _models_of(cluster, model.spec.fleet) if crowded else ()
-    labels = await _namespaces(cluster, (model,))
-    surroundings = replace(await _surroundings(cluster, fleet, models), namespaces=labels)
+    surroundings = replace(
+        await _surroundings(cluster, fleet, models),
+        namespaces=await _namespaces(cluster, (model,)),
+        secrets=await _secrets(cluster, (model,)),
+    )
     observed = ObservedModel(model, surroundings)
     return replace(observed, answers=await _answers(cluster, observed))
 
@@ -52,6 +57,7 @@ async def _surroundings(cluster: Cluster, fleet: Fleet, models: tuple[Model, ...
         nodes=await cluster.nodes(),
         pods=await cluster.pods(fleet),
         namespaces=await _namespaces(cluster, models),
+        secrets=await _secrets(cluster, models),
     )
 
 
@@ -60,6 +66,21 @@ async def _namespaces(
 ) -> Mapping[str, Mapping[str, str]]:
     names = {model.metadata.namespace or "" for model in models}
     return {name: await cluster.namespace_labels(name) for name in sorted(names)}
+
+
+async def _secrets(
+    cluster: Cluster, models: tuple[Model, ...]
+) -> Mapping[tuple[str, str], FoundSecret]:
+    named = {(m.metadata.namespace or "", name) for m in models for name in secret_names(m)}
+    return {key: await _secret(cluster, *key) for key in sorted(named)}
+
+
+async def _secret(cluster: Cluster, namespace: str, name: str) -> FoundSecret:
+    try:
+        found = await cluster.secret(namespace, name)
+    except AccessDenied:
+        return Reason.SECRET_FORBIDDEN
+    return Reason.SECRET_NOT_FOUND if found is None else found
 
 
 async def _answers(cluster: Cluster, observed: ObservedModel) -> bool:

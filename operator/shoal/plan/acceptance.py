@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from shoal.api import MAX_MODELS, LabelSelector, Model, Reason
-from shoal.plan.observed import ObservedModel, key_of, secrets_of
+from shoal.plan.observed import ObservedModel, key_of
 from shoal.plan.refusal import Refusal
+from shoal.plan.source_secrets import secret_names
 
 Check = Callable[[ObservedModel], Refusal | None]
 
@@ -64,23 +65,27 @@ def _secrets_are_there(observed: ObservedModel) -> Refusal | None:
     """A Model that was told of already is let be: what it serves needs no Secret any more, and its
     next load will say what it lacks.
     """
-    fleet, named = observed.fleet, secrets_of(observed.model)
+    fleet, named = observed.fleet, secret_names(observed.model)
     if fleet is None or not named or observed.told is not None:
         return None
-    for namespace, name in named:
-        if (namespace, name) in fleet.forbidden_secrets:
-            return Refusal(
-                Reason.SECRET_FORBIDDEN,
-                f"The operator may not read Secret {name!r} of namespace {namespace!r}. "
-                "Have the namespace added to those whose Secrets it may read.",
-            )
-        if fleet.secrets.get((namespace, name), {}) is None:
-            return Refusal(
-                Reason.SECRET_NOT_FOUND,
-                f"There is no Secret {name!r} in namespace {namespace!r}. "
-                "Create it, or name another in secretName.",
-            )
-    return None
+    namespace = observed.model.metadata.namespace or ""
+    found = ((name, fleet.secrets.get((namespace, name))) for name in named)
+    missing = ((name, why) for name, why in found if isinstance(why, Reason))
+    return next((_without_secret(namespace, name, why) for name, why in missing), None)
+
+
+def _without_secret(namespace: str, name: str, why: Reason) -> Refusal:
+    if why is Reason.SECRET_FORBIDDEN:
+        return Refusal(
+            why,
+            f"The operator may not read Secret {name!r} of namespace {namespace!r}. "
+            "Have the namespace added to those whose Secrets it may read.",
+        )
+    return Refusal(
+        why,
+        f"There is no Secret {name!r} in namespace {namespace!r}. "
+        "Create it, or name another in secretName.",
+    )
 
 
 def _fleet_has_room(observed: ObservedModel) -> Refusal | None:

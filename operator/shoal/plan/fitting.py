@@ -39,11 +39,6 @@ def place(model: Model, offers: Sequence[Offer]) -> Place | Refusal:
     return fit if isinstance(fit, Refusal) else _place(asked, fit[0])
 
 
-def pool_resource(pool: str) -> str:
-    """The Ray resource that only the workers of a pool have."""
-    return f"shoal_pool_{pool}"
-
-
 def _open(asked: Resources, offers: Sequence[Offer]) -> Sequence[Offer]:
     """A Model without GPUs takes no place beside GPUs, unless there is no other pool."""
     plain = [one for one in offers if not one.gpus]

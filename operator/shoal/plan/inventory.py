@@ -12,6 +12,7 @@ from decimal import Decimal
 from shoal.api import Fleet, Node, Pool, PoolInventory, Quantity
 from shoal.api.fleet import PoolGpu
 from shoal.api.node import GPU_MEMORY, GPU_PRODUCT, GPU_RESOURCE
+from shoal.plan.ray_cluster.gpu import gpu_resource
 
 _MIG = "-MIG-"
 
@@ -31,13 +32,6 @@ def mig_of(product: str) -> str | None:
 def undivided(product: str) -> str:
     """The product's name without its MIG profile."""
     return product.partition(_MIG)[0]
-
-
-def gpu_resource(gpu: PoolGpu) -> str:
-    """The resource by which pods ask for a pool's GPUs (or MIG devices)."""
-    if gpu.mig is None:
-        return GPU_RESOURCE
-    return f"nvidia.com/mig-{_in_a_label(gpu.mig)}"
 
 
 def _of_pool(pool: Pool, nodes: tuple[Node, ...], known: PoolInventory | None) -> PoolInventory:
@@ -66,9 +60,10 @@ def _remembered(pool: Pool, gpu: PoolGpu, known: PoolInventory | None) -> PoolIn
 
 
 def _is_of(product: str | None, gpu: PoolGpu) -> bool:
-    if gpu.mig is None:
+    profile = _own_resource(gpu)
+    if profile is None:
         return gpu.product in (None, product)
-    if product is None or mig_of(product) != gpu.mig:
+    if product is None or mig_of(product) != profile:
         return False
     return gpu.product in (None, undivided(product))
 
@@ -91,15 +86,21 @@ def _selector(pool: Pool) -> Mapping[str, str]:
 
 
 def _product(node: Node, gpu: PoolGpu) -> str | None:
-    whole = node.labels.get(GPU_PRODUCT)
-    return whole if whole is None or gpu.mig is None else f"{whole}{_MIG}{_in_a_label(gpu.mig)}"
+    whole, profile = node.labels.get(GPU_PRODUCT), _own_resource(gpu)
+    return whole if whole is None or profile is None else f"{whole}{_MIG}{_in_a_label(profile)}"
 
 
 def _memory(node: Node, gpu: PoolGpu) -> int | None:
     """Of one GPU or MIG device, in bytes; the label is in MiB."""
-    label = GPU_MEMORY if gpu.mig is None else f"nvidia.com/mig-{_in_a_label(gpu.mig)}.memory"
+    resource = gpu_resource(gpu)
+    label = GPU_MEMORY if resource == GPU_RESOURCE else f"{resource}.memory"
     said = node.labels.get(label, "")
     return int(said) * 2**20 if said.isdecimal() else None
+
+
+def _own_resource(gpu: PoolGpu) -> str | None:
+    """The MIG profile, if devices of it are a resource of their own."""
+    return gpu.mig if gpu_resource(gpu) != GPU_RESOURCE else None
 
 
 def _in_a_label(profile: str) -> str:

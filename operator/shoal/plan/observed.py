@@ -12,22 +12,13 @@ from shoal.api import (
     Node,
     Pod,
     RayService,
+    Reason,
     ReplicaState,
     Site,
 )
 from shoal.api.ledger import ModelReport, ReplicaReport
 from shoal.api.rayservice import ApplicationStatus
 from shoal.plan.told import told_model
-
-SecretKey = tuple[str, str]
-"""Namespace and name."""
-
-
-def secrets_of(model: Model) -> list[SecretKey]:
-    """The Secrets that the Model's source and its adapters' name, each once."""
-    adapters = model.spec.generation.adapters if model.spec.generation is not None else ()
-    names = {source.secret_name for source in (model.spec.source, *adapters)}
-    return [(model.metadata.namespace or "", name) for name in sorted(filter(None, names))]
 
 
 def key_of(model: Model) -> str:
@@ -40,14 +31,17 @@ def application_of(model: Model) -> str:
     return f"{model.metadata.namespace}.{model.metadata.name}"
 
 
+FoundSecret = Mapping[str, str] | Reason
+"""The data of a Secret (base64), or why it is not known: SECRET_NOT_FOUND, SECRET_FORBIDDEN."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedFleet:
     """A Fleet, the Models that name it, its RayService, and what its replicas say.
 
     `ledger` is None while it cannot be read; `reachable` is what the last probe of the Fleet's own
-    address saw. `namespaces` has the labels of the namespaces of its Models, and `secrets` the data
-    of the Secrets that they name, by namespace and name: None for one that is not there, while
-    `forbidden_secrets` are those that may not be read.
+    address saw. `namespaces` has the labels of the namespaces of its Models, and `secrets` what was
+    found of the Secrets that they name, by namespace and name.
     """
 
     fleet: Fleet
@@ -59,8 +53,7 @@ class ObservedFleet:
     nodes: Sequence[Node] = ()
     pods: Sequence[Pod] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    secrets: Mapping[SecretKey, Mapping[str, str] | None] = field(default_factory=dict)
-    forbidden_secrets: frozenset[SecretKey] = frozenset()
+    secrets: Mapping[tuple[str, str], FoundSecret] = field(default_factory=dict)
 
     @property
     def address(self) -> str:

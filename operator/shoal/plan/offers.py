@@ -1,11 +1,11 @@
 """What one worker of each pool has for Models, by the Fleet's spec and its nodes."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from shoal.api import Pool, PoolInventory
 from shoal.plan.inventory import inventory, mig_of
 from shoal.plan.observed import ObservedFleet
+from shoal.plan.ray_cluster.offers import offered_cpus, offered_gpus, offered_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Offer:
     """
 
     pool: str
-    cpu: Decimal | None = None
+    cpu: int | None = None
     memory: int | None = None
     gpus: int = 0
     product: str | None = None
@@ -35,8 +35,8 @@ def offers(observed: ObservedFleet) -> tuple[Offer, ...]:
 
 
 def _offer(pool: Pool, known: PoolInventory, bounded: bool) -> Offer:
-    cpu = pool.resources.cpu.value if bounded else None
-    memory = int(pool.resources.memory.value) if bounded else None
+    cpu = offered_cpus(pool) if bounded else None
+    memory = offered_memory(pool) if bounded else None
     if pool.gpu is None:
         return Offer(pool.name, cpu, memory)
     product = known.gpu_product or pool.gpu.product
@@ -44,7 +44,7 @@ def _offer(pool: Pool, known: PoolInventory, bounded: bool) -> Offer:
         pool=pool.name,
         cpu=cpu,
         memory=memory,
-        gpus=pool.gpu.count,
+        gpus=offered_gpus(pool),
         product=product,
         mig=pool.gpu.mig or (mig_of(product) if product else None),
         gpu_memory=_gpu_memory(pool, known),

@@ -101,8 +101,8 @@ def _has_processors(asked: Resources, offer: Offer) -> bool:
 def _too_few_processors(asked: Resources, offers: Sequence[Offer]) -> str:
     most = max(offers, key=lambda one: one.cpu or 0)
     return (
-        f"Needs {asked.cpu.value:f} processors; the largest worker has {most.cpu or 0:f}, in pool "
-        f"{most.pool}. Lower spec.resources.cpu, or add a pool."
+        f"Needs {asked.cpu.value:f} processors; the largest worker has {most.cpu or 0} for Models, "
+        f"in pool {most.pool}. Lower spec.resources.cpu, or add a pool."
     )
 
 
@@ -114,7 +114,7 @@ def _too_little_memory(asked: Resources, offers: Sequence[Offer]) -> str:
     most = max(offers, key=lambda one: one.memory or 0)
     return (
         f"Needs {in_words(_memory(asked))} of memory; the largest worker has "
-        f"{in_words(most.memory or 0)}, in pool {most.pool}. "
+        f"{in_words(most.memory or 0)} for Models, in pool {most.pool}. "
         "Lower spec.resources.memory, or add a pool."
     )
 

@@ -16,10 +16,11 @@ from shoal.api.runtime import (
     LEDGER_IMPORT_PATH,
     LEDGER_PREFIX,
 )
-from shoal.plan.fitting import Place, pool_resource
+from shoal.plan.fitting import Place
 from shoal.plan.observed import ObservedFleet, ObservedModel, application_of, key_of
 from shoal.plan.placement import placed_models
 from shoal.plan.proof import is_proven
+from shoal.plan.ray_cluster.offers import pool_resource
 from shoal.plan.revisions import model_config
 from shoal.plan.told import told_attempt
 
@@ -29,7 +30,7 @@ DRAIN_S = 120
 ONGOING_REQUESTS = 100_000
 # A burst is answered by more replicas soon, but not every peak of a second is one.
 UPSCALE_DELAY_S = 2.0
-# Of the pool's own resource every worker has 1, so this only says where a replica may run.
+# Of their pool's own resource workers have plenty: this only says where a replica may run.
 POOL_PART = 0.001
 RETRY_FIRST_S, RETRY_MOST_S = 10.0, 300.0
 

@@ -28,6 +28,11 @@ def told_attempt(serve_config: str, application: str) -> int:
         return 0
 
 
+def told_applications(serve_config: str) -> frozenset[str]:
+    """The names of all applications."""
+    return frozenset(_applications(serve_config))
+
+
 @lru_cache(maxsize=16)  # Every Model of a Fleet asks about the same text.
 def _applications(serve_config: str) -> Mapping[str, Any]:
     try:

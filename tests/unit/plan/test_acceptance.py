@@ -88,44 +88,40 @@ def test_a_fleet_serves_the_namespaces_that_it_allows(selector, labels, words):
         assert f"with the labels {words}; namespace 'ops' has others" in said.message
 
 
-def with_secrets(world, **said):
-    """The Model names two Secrets."""
+def with_secrets(world, **found):
+    """The Model names two Secrets, of which this was found."""
     adapter = {"name": "a", "uri": "https://example.com/a", "secret_name": "adapters"}
     world.edit(
         task="text-generation",
         source={"uri": "https://example.com/m", "secret_name": "weights"},
         generation={"adapters": [adapter]},
     )
-    world.surroundings = {"secrets": {}, **said}
+    world.surroundings = {"secrets": {("ops", name): one for name, one in found.items()}}
 
 
 @pytest.mark.parametrize(
-    ("said", "reason", "words"),
+    ("secrets", "reason", "words"),
     [
-        ({"secrets": {("ops", "weights"): None}}, "SecretNotFound", "no Secret 'weights' in"),
-        ({"secrets": {("ops", "adapters"): None}}, "SecretNotFound", "no Secret 'adapters' in"),
-        (
-            {"forbidden_secrets": frozenset({("ops", "weights")})},
-            "SecretForbidden",
-            "may not read Secret 'weights' of namespace 'ops'",
-        ),
+        ({"weights": Reason.SECRET_NOT_FOUND}, "SecretNotFound", "no Secret 'weights' in"),
+        ({"adapters": Reason.SECRET_NOT_FOUND}, "SecretNotFound", "no Secret 'adapters' in"),
+        ({"weights": Reason.SECRET_FORBIDDEN}, "SecretForbidden", "may not read Secret 'weights'"),
     ],
 )
-def test_a_model_whose_secret_cannot_be_had_is_refused(world, said, reason, words):
-    with_secrets(world, **said)
+def test_a_model_whose_secret_cannot_be_had_is_refused(world, secrets, reason, words):
+    with_secrets(world, **secrets)
     refused = refusal(world.observed)
     assert refused.reason == reason
     assert words in refused.message
 
 
 def test_a_model_whose_secrets_are_there_is_accepted(world):
-    with_secrets(world, secrets={("ops", "weights"): {"token": "eA=="}, ("ops", "adapters"): {}})
+    with_secrets(world, weights={"token": "eA=="}, adapters={})
     assert refusal(world.observed) is None
 
 
 def test_a_model_that_serves_outlives_its_secret(world):
     with_secrets(world)
     world.tell()
-    with_secrets(world, secrets={("ops", "weights"): None})
+    with_secrets(world, weights=Reason.SECRET_NOT_FOUND)
     assert refusal(world.observed) is None
     assert world.model in served_models(world.observed_fleet)

@@ -107,13 +107,13 @@ def test_a_product_that_is_divided_alike_is_known_by_both_its_names(product):
         (
             {"cpu": "9"},
             [L4, CPU],
-            "Needs 9 processors; the largest worker has 8, in pool cpu. "
+            "Needs 9 processors; the largest worker has 8 for Models, in pool cpu. "
             "Lower spec.resources.cpu, or add a pool.",
         ),
         (
-            {"memory": "33Gi"},
+            {"memory": "32Gi"},
             [CPU],
-            "Needs 33 GiB of memory; the largest worker has 32 GiB, in pool cpu. "
+            "Needs 32 GiB of memory; the largest worker has 31 GiB for Models, in pool cpu. "
             "Lower spec.resources.memory, or add a pool.",
         ),
     ],

@@ -3,7 +3,7 @@
 import pytest
 
 from shoal.api import Node, PoolInventory
-from shoal.plan.inventory import gpu_resource, inventory, mig_of
+from shoal.plan.inventory import inventory, mig_of
 from shoal.testing import a_fleet
 
 PRODUCT, MEMORY = "nvidia.com/gpu.product", "nvidia.com/gpu.memory"
@@ -73,6 +73,11 @@ NOTHING = (0, 0, None, None)
         ),
         ({"gpu": {"product": A100}}, [an_a100_in_parts()], NOTHING),
         (
+            {"gpu": {"product": f"{A100}-MIG-1g.5gb", "mig": "1g.5gb"}},
+            [an_l4("n-1", "4864", "7", labels={PRODUCT: f"{A100}-MIG-1g.5gb"})],
+            (1, 7, f"{A100}-MIG-1g.5gb", 4864 * 2**20),
+        ),
+        (
             {"gpu": {"product": f"{A100}-MIG-1g.5gb"}},
             [an_l4("n-1", "4864", "7", labels={PRODUCT: f"{A100}-MIG-1g.5gb"})],
             (1, 7, f"{A100}-MIG-1g.5gb", 4864 * 2**20),
@@ -107,6 +112,8 @@ def test_a_pool_that_has_no_gpus_any_more_forgets_them():
 
 
 def test_a_profile_with_media_extensions_is_named_as_labels_allow():
-    fleet = a_fleet(pools=({"name": "p", "gpu": {"mig": "1g.10gb+me"}},))
-    assert gpu_resource(fleet.spec.pools[0].gpu) == "nvidia.com/mig-1g.10gb.me"
-    assert mig_of("NVIDIA-H100-80GB-HBM3-MIG-1g.10gb.me") == "1g.10gb+me"
+    labels = {PRODUCT: "NVIDIA-H100-80GB-HBM3", "nvidia.com/mig-1g.10gb.me.memory": "9856"}
+    node = a_node("n-1", labels, **{"nvidia.com/mig-1g.10gb.me": "1"})
+    product = "NVIDIA-H100-80GB-HBM3-MIG-1g.10gb.me"
+    assert found({"gpu": {"mig": "1g.10gb+me"}}, node) == (1, 1, product, 9856 * 2**20)
+    assert mig_of(product) == "1g.10gb+me"
