@@ -18,10 +18,12 @@ from shoal.plan.conditions import condition
 from shoal.plan.failures import failure_of
 from shoal.plan.fitting import Place, place
 from shoal.plan.loaded import loaded_condition
-from shoal.plan.observed import ObservedModel, key_of
+from shoal.plan.observed import DEPLOY_FAILED, ObservedModel, key_of
 from shoal.plan.offers import offers
+from shoal.plan.public_address import public_address
 from shoal.plan.ready import ready_condition
 from shoal.plan.refusal import Refusal
+from shoal.plan.scaling import desired_replicas
 
 
 def model_status(observed: ObservedModel, now: datetime) -> ModelStatus:
@@ -94,13 +96,18 @@ def _served(observed: ObservedModel, where: Place, now: datetime) -> ModelStatus
     return ModelStatus(
         observed_generation=model.metadata.generation,
         conditions=merge_conditions(model.status.conditions, conditions, now),
-        url=f"{fleet.address}/{key_of(model)}",
-        revision=_revision(observed),
-        replicas=ReplicaCount(desired=model.spec.least_replicas, ready=_answering(observed)),
+        url=f"{public_address(fleet)}/{key_of(model)}",
+        revision=_revision(observed, ready),
+        replicas=ReplicaCount(desired=desired_replicas(observed), ready=_answering(observed)),
         model=_facts(observed),
         placement=_placement(model, where),
-        last_failure=None if complete else failure,
+        last_failure=failure if not complete or _fails_elsewhere(observed) else None,
     )
+
+
+def _fails_elsewhere(observed: ObservedModel) -> bool:
+    """It serves, but not in the Ray cluster that the Fleet is moving to."""
+    return observed.application.status == DEPLOY_FAILED
 
 
 def _placement(model: Model, where: Place) -> Placement:
@@ -126,12 +133,13 @@ def _answering(observed: ObservedModel) -> int:
     return len(observed.answering)
 
 
-def _revision(observed: ObservedModel) -> str | None:
-    """What most replicas serve."""
-    if observed.report is None:
-        return observed.model.status.revision
+def _revision(observed: ObservedModel, ready: Condition) -> str | None:
+    """What most replicas serve; while an idle Model has none, what they did."""
     served = Counter(entry.revision for entry in observed.answering)
-    return served.most_common(1)[0][0] if served else None
+    if served:
+        return served.most_common(1)[0][0]
+    known = observed.report is None or ready.status == "True"
+    return observed.model.status.revision if known else None
 
 
 def _facts(observed: ObservedModel) -> ModelFacts | None:

@@ -31,6 +31,9 @@ def application_of(model: Model) -> str:
     return f"{model.metadata.namespace}.{model.metadata.name}"
 
 
+# Ray Serve's words for applications.
+RUNNING, DEPLOY_FAILED = "RUNNING", "DEPLOY_FAILED"
+
 FoundSecret = Mapping[str, str] | Reason
 """The data of a Secret (base64), or why it is not known: SECRET_NOT_FOUND, SECRET_FORBIDDEN."""
 
@@ -129,9 +132,3 @@ class ObservedModel:
             return ApplicationStatus()
         applications = service.status.told.application_statuses
         return applications.get(application_of(self.model), ApplicationStatus())
-
-    @property
-    def deployment_message(self) -> str:
-        """What Ray Serve says of its deployment, in a sentence or a traceback."""
-        statuses = self.application.serve_deployment_statuses.values()
-        return next((status.message for status in statuses if status.message), "")

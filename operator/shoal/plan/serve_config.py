@@ -8,7 +8,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-from shoal.api import ModelsConfig, ReplicaConfig, Rollout
+from shoal.api import Model, ModelsConfig, ReplicaConfig, Rollout
 from shoal.api.runtime import (
     DEPLOYMENT,
     IMPORT_PATH,
@@ -17,11 +17,12 @@ from shoal.api.runtime import (
     LEDGER_PREFIX,
 )
 from shoal.plan.fitting import Place
-from shoal.plan.observed import ObservedFleet, ObservedModel, application_of, key_of
+from shoal.plan.held_back import is_held_back
+from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet, ObservedModel, application_of, key_of
 from shoal.plan.placement import placed_models
-from shoal.plan.proof import is_proven
 from shoal.plan.ray_cluster.offers import pool_resource
 from shoal.plan.revisions import model_config
+from shoal.plan.scaling import fewest_replicas
 from shoal.plan.told import told_attempt
 
 # Longer than any request may take: what a stopping replica took is finished.
@@ -37,10 +38,8 @@ RETRY_FIRST_S, RETRY_MOST_S = 10.0, 300.0
 
 def serve_config(observed: ObservedFleet, now: datetime) -> dict[str, Any]:
     """The whole configuration of the Fleet's Ray Serve."""
-    applications = [
-        _application(ObservedModel(model, observed), where, now)
-        for model, where in placed_models(observed)
-    ]
+    placed = [(ObservedModel(model, observed), where) for model, where in placed_models(observed)]
+    applications = [_application(one, where, now) for one, where in placed if not is_held_back(one)]
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": observed.site.host, "port": observed.site.port},
@@ -92,7 +91,7 @@ def _deployment(observed: ObservedModel, where: Place, models: ModelsConfig) -> 
     spec = observed.model.spec
     return {
         "name": DEPLOYMENT,
-        **_replicas(observed),
+        **_replicas(observed.model),
         "max_ongoing_requests": ONGOING_REQUESTS,
         "max_surge_percent": 100 if spec.rollout is Rollout.SURGE else 0,
         "graceful_shutdown_timeout_s": DRAIN_S,
@@ -103,21 +102,18 @@ def _deployment(observed: ObservedModel, where: Place, models: ModelsConfig) -> 
     }
 
 
-def _replicas(observed: ObservedModel) -> dict[str, Any]:
-    """How many. A Model that may have none has one until it was proven.
-
-    That is no `initial_replicas`, by which every change of the configuration would begin anew with
-    so many, under whichever load.
+def _replicas(model: Model) -> dict[str, Any]:
+    """How many. There is no `initial_replicas`: every change of the configuration would begin anew
+    with so many, under whichever load.
     """
-    spec = observed.model.spec
-    scaling = spec.scaling
+    scaling = model.spec.scaling
     if scaling is None:
-        return {"num_replicas": spec.least_replicas}
-    fewest, idle = scaling.min_replicas, scaling.idle_timeout.seconds
+        return {"num_replicas": model.spec.least_replicas}
+    idle = scaling.idle_timeout.seconds
     return {
         "num_replicas": "auto",
         "autoscaling_config": {
-            "min_replicas": fewest if is_proven(observed.model) else max(1, fewest),
+            "min_replicas": fewest_replicas(model),
             "max_replicas": scaling.max_replicas,
             "target_ongoing_requests": scaling.target_ongoing_requests,
             "upscale_delay_s": UPSCALE_DELAY_S,
@@ -148,7 +144,7 @@ def _attempt(observed: ObservedModel, now: datetime) -> int:
     before = service.spec.serve_config if service is not None else ""
     attempt = told_attempt(before, application_of(observed.model))
     failure = observed.known_failure
-    if observed.application.status != "DEPLOY_FAILED" or failure is None or not failure.retriable:
+    if failure is None or not failure.retriable or observed.application.status != DEPLOY_FAILED:
         return attempt
     wait = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** min(attempt, 8))
     return attempt + 1 if (now - failure.time).total_seconds() >= wait else attempt
