@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from shoal.api import Event, Fleet, Ledger, Node, Pod, RayService, Site
+from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Site
 from shoal.api.labels import CREATE_ONLY
 from shoal.cluster import Key, Manifest, Resource
 
@@ -49,6 +49,9 @@ class MemoryCluster:
         keys = sorted(key for key in self._texts if key.kind == kind.__name__)
         chosen = (key for key in keys if namespace is None or key.namespace == namespace)
         return [resource for key in chosen if (resource := self._read(kind, key))]
+
+    async def models_of(self, fleet: str) -> Sequence[Model]:
+        return [model for model in await self.list(Model) if model.spec.fleet == fleet]
 
     async def apply(self, resource: Resource) -> Resource:
         kind, key = type(resource), _key_of(resource)

@@ -7,6 +7,7 @@ from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, Reaso
 from shoal.cluster import Cluster
 from shoal.errors import AccessDenied
 from shoal.plan.observed import FoundSecret, ObservedFleet, ObservedModel, key_of
+from shoal.plan.ray_clusters import waits_for_room
 from shoal.plan.source_secrets import secret_names
 
 
@@ -15,14 +16,22 @@ async def gather_fleet(cluster: Cluster, name: str) -> ObservedFleet | None:
     fleet = await cluster.get(Fleet, "", name)
     if fleet is None:
         return None
-    return await _surroundings(cluster, fleet, await _models_of(cluster, name))
+    models = tuple(await cluster.models_of(name))
+    return replace(
+        await _surroundings(cluster, fleet, models),
+        nodes=await cluster.nodes(),
+        pods=await cluster.pods(fleet),
+        namespaces=await _namespaces(cluster, models),
+        secrets=await _secrets(cluster, models),
+    )
 
 
 async def gather_model(cluster: Cluster, namespace: str, name: str) -> ObservedModel | None:
     """A Model and its Fleet, or None if it is gone.
 
     The Fleet's other Models are read only if it has too many: every Model reading every other one
-    is a square.
+    is a square. Its pods are read only while a replica waits for a place. Of its nodes the Fleet's
+    status tells.
     """
     model = await cluster.get(Model, namespace, name)
     if model is None:
@@ -31,18 +40,16 @@ async def gather_model(cluster: Cluster, namespace: str, name: str) -> ObservedM
     if fleet is None:
         return ObservedModel(model)
     crowded = fleet.status.models.total > MAX_MODELS
-    models = await _models_of(cluster, model.spec.fleet) if crowded else ()
+    models = tuple(await cluster.models_of(model.spec.fleet)) if crowded else ()
     surroundings = replace(
         await _surroundings(cluster, fleet, models),
         namespaces=await _namespaces(cluster, (model,)),
         secrets=await _secrets(cluster, (model,)),
     )
+    if waits_for_room(ObservedModel(model, surroundings).application):
+        surroundings = replace(surroundings, pods=await cluster.pods(fleet))
     observed = ObservedModel(model, surroundings)
     return replace(observed, answers=await _answers(cluster, observed))
-
-
-async def _models_of(cluster: Cluster, fleet: str) -> tuple[Model, ...]:
-    return tuple(model for model in await cluster.list(Model) if model.spec.fleet == fleet)
 
 
 async def _surroundings(cluster: Cluster, fleet: Fleet, models: tuple[Model, ...]) -> ObservedFleet:
@@ -54,10 +61,6 @@ async def _surroundings(cluster: Cluster, fleet: Fleet, models: tuple[Model, ...
         ray_service=await cluster.get(RayService, site.namespace, name),
         ledger=await cluster.ledger(name),
         reachable=await cluster.reachable(name),
-        nodes=await cluster.nodes(),
-        pods=await cluster.pods(fleet),
-        namespaces=await _namespaces(cluster, models),
-        secrets=await _secrets(cluster, models),
     )
 
 

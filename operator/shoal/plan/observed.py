@@ -8,6 +8,7 @@ from shoal.api import (
     Fleet,
     Ledger,
     Model,
+    ModelConfig,
     Node,
     Pod,
     RayService,
@@ -30,6 +31,9 @@ def application_of(model: Model) -> str:
     return f"{model.metadata.namespace}.{model.metadata.name}"
 
 
+# Ray Serve's words for applications.
+RUNNING, DEPLOY_FAILED = "RUNNING", "DEPLOY_FAILED"
+
 FoundSecret = Mapping[str, str] | Reason
 """The data of a Secret (base64), or why it is not known: SECRET_NOT_FOUND, SECRET_FORBIDDEN."""
 
@@ -39,7 +43,8 @@ class ObservedFleet:
     """A Fleet, the Models that name it, its RayService, and what its replicas say.
 
     `ledger` is None while it cannot be read; `reachable` is what the last probe of the Fleet's own
-    address saw. `namespaces` has the labels of the namespaces of its Models.
+    address saw. `namespaces` has the labels of the namespaces of its Models, and `secrets` what was
+    found of the Secrets that they name, by namespace and name.
     """
 
     fleet: Fleet
@@ -100,18 +105,22 @@ class ObservedModel:
         return status.last_failure if status.observed_generation == generation else None
 
     @property
+    def told(self) -> ModelConfig | None:
+        """What the RayService holds of the Model, of whichever generation."""
+        service = self.fleet.ray_service if self.fleet is not None else None
+        if service is None:
+            return None
+        config = told_model(
+            service.spec.serve_config, application_of(self.model), key_of(self.model)
+        )
+        same = config is not None and config.uid == self.model.metadata.uid
+        return config if same else None
+
+    @property
     def is_told(self) -> bool:
         """Whether the RayService holds the Model as it is now."""
-        if self.fleet is None or self.fleet.ray_service is None:
-            return False
-        config = told_model(
-            self.fleet.ray_service.spec.serve_config,
-            application_of(self.model),
-            key_of(self.model),
-        )
-        meta = self.model.metadata
-        told = (config.uid, config.wanted.generation) if config is not None else None
-        return told == (meta.uid, meta.generation)
+        told = self.told
+        return told is not None and told.wanted.generation == self.model.metadata.generation
 
     @property
     def application(self) -> ApplicationStatus:
@@ -123,9 +132,3 @@ class ObservedModel:
             return ApplicationStatus()
         applications = service.status.told.application_statuses
         return applications.get(application_of(self.model), ApplicationStatus())
-
-    @property
-    def deployment_message(self) -> str:
-        """What Ray Serve says of its deployment, in a sentence or a traceback."""
-        statuses = self.application.serve_deployment_statuses.values()
-        return next((status.message for status in statuses if status.message), "")
