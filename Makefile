@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
+  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint crds bench cluster cluster-down lock clean
@@ -34,10 +36,12 @@ cluster: $(READY) ## Start a real Kubernetes on this machine, as root; a shell t
 cluster-down: $(READY) ## Remove every trace of it
 	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster down
 
-lock: $(READY) ## Pin the newest versions that pyproject.toml allows
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --quiet --output-file requirements/dev.txt
+lock: $(READY) ## Pin the newest versions that pyproject.toml allows; the images take what the tests ran with
+	@$(PIN) pyproject.toml --extra dev --upgrade --output-file requirements/dev.txt
+	@for image in operator serving serving-gpu; do \
+	  $(PIN) pyproject.toml --extra $$image --constraint requirements/dev.txt --upgrade --output-file requirements/$$image.txt || exit; \
+	done
+	@$(PIN) --group build --constraint requirements/dev.txt --upgrade --output-file requirements/build.txt
 
 clean: ## Remove the environment and caches of this folder
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
