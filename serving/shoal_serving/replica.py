@@ -26,7 +26,7 @@ from shoal.api.runtime import (
     ReplicaConfig,
 )
 from shoal.errors import LoadError, ShoalError
-from shoal_serving.artifacts import Cache, Progress
+from shoal_serving.artifacts import Cache, Progress, Vault
 from shoal_serving.hosting import HostedModel
 from shoal_serving.http.app import HttpApp
 from shoal_serving.http.server import write_heads_with_bodies
@@ -52,6 +52,8 @@ class Replica:
         self.config = ReplicaConfig.model_validate(config)
         self.models: dict[str, HostedModel] = {}
         self._cache = Cache(Path(os.environ["SHOAL_CACHE"]))
+        mounted = os.environ.get("SHOAL_CREDENTIALS")
+        self._credentials = Path(mounted) if mounted else None
         self._node = socket.gethostname()
         self._id = serve.get_replica_context().replica_id.unique_id
         self._exporter = Exporter(self.models)
@@ -111,8 +113,9 @@ class Replica:
         progress: Progress,
         serving: LoadedModel | None,
     ) -> LoadedModel:
-        name = key.rpartition("/")[2]
-        place = Place(self._cache, self.config.threads, self.config.memory)
+        namespace, _, name = key.rpartition("/")
+        vault = Vault(namespace, self._credentials)
+        place = Place(self._cache, self.config.threads, self.config.memory, vault)
         return load_model(name, revision, place, progress, serving)
 
     def _retire_all_but(self, wanted: set[str]) -> None:

@@ -10,6 +10,7 @@ the tasks' business.
 """
 
 from shoal_serving.artifacts.cache import Artifact, Cache
+from shoal_serving.artifacts.credentials import Vault
 from shoal_serving.artifacts.transfer import Progress
 
-__all__ = ["Artifact", "Cache", "Progress"]
+__all__ = ["Artifact", "Cache", "Progress", "Vault"]

@@ -73,11 +73,13 @@ class Cache:
         digest: str | None = None,
         prefer: str | None = None,
         progress: Progress = _silent,
+        authorization: str | None = None,
     ) -> Artifact:
         """The files that `uri` names now. An unchanged source is asked, but not fetched again.
 
         `digest` pins them: if the cache holds it the source is not touched, and other bytes are
-        refused. `prefer`, a digest too, is taken if the cache holds it and forgotten if not.
+        refused. `prefer`, a digest too, is taken if the cache holds it and forgotten if not. What
+        was fetched with an `authorization` tells others nothing of the source.
 
         Raises:
             DigestMismatch: the source holds other bytes than the pinned ones.
@@ -85,9 +87,9 @@ class Cache:
             ArtifactRefused: unsafe, or too large.
             ArtifactUnavailable: the source or the disk failed; trying again may help.
         """
-        source = source_of(uri)
+        source = source_of(uri, authorization)
         with self._store.disk_errors():
-            key = _key("fetch", uri)
+            key = _key("fetch", uri, *([authorization] if authorization else []))
             request = _Request(source, digest, prefer, self._store.notes(key), progress)
             return self._wanted(request) or self._fetch(request, key)
 

@@ -4,7 +4,7 @@ By RFC 9110: `If-None-Match` and `If-Modified-Since` ask whether it changed, and
 `If-Range` for the rest of what did not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
@@ -24,10 +24,11 @@ from shoal_serving.artifacts.transfer import Meter, Progress, check_room, write_
 
 @dataclass(frozen=True)
 class HttpSource:
-    """The file at `url`, which may hold credentials."""
+    """The file at `url`, which may hold credentials; `authorization` is sent as that header."""
 
     url: str
     name: str
+    authorization: str | None = field(default=None, repr=False)
 
     @property
     def shown(self) -> str:
@@ -37,7 +38,7 @@ class HttpSource:
         """Whether the server says that nothing changed; see `fetch` for what it raises."""
         questions = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
         headers = {questions[name]: value for name, value in last.items()}
-        with get(self.url, headers) as response:
+        with get(self.url, headers, self.authorization) as response:
             if response.status_code not in (200, 304):
                 raise failure(response.status_code, self.shown)
             return response.status_code == 304
@@ -51,7 +52,7 @@ class HttpSource:
             ArtifactUnavailable: no answer, a broken one, or one that says to try again later.
         """
         partial = Partial.open(workplace)
-        with get(self.url, partial.resuming()) as response:
+        with get(self.url, partial.resuming(), self.authorization) as response:
             partial = self._accept(response, partial, workplace)
             meter = Meter("download", partial.total, limit, progress, self.shown)
             check_room(workplace, (partial.total or 0) - partial.size)

@@ -2,8 +2,9 @@
 
 `requests` is the client because Ray Serve brings it, and because it takes proxies and certificates
 from the environment as everybody expects. Redirects are followed here: never from https to http,
-never to anything else, and each hop gets only the credentials of its own URL. No message holds a
-credential, so none quotes what a library said.
+never to anything else, and each hop gets only the credentials of its own URL; an `Authorization`
+goes to the first hop's server alone. No message holds a credential, so none quotes what a library
+said.
 """
 
 import re
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import requests.auth
 import urllib3
 
 from shoal.errors import ArtifactNotFound, ArtifactRefused, ArtifactUnavailable, LoadError
@@ -31,12 +33,26 @@ def without_secrets(url: str) -> str:
     return re.sub(r"//[^/]*@", "//", bare, count=1)
 
 
+class _Authorization(requests.auth.AuthBase):
+    """Sets the header itself, so that no .netrc takes its place."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+
 @contextmanager
-def get(url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+def get(
+    url: str, headers: Mapping[str, str], authorization: str | None = None
+) -> Iterator[requests.Response]:
     """The answer to a GET after redirects; its body is not read yet."""
     first = url
     for _ in range(_MAX_REDIRECTS + 1):
-        with _ask(url, headers) as response:
+        known = authorization if _origin(url) == _origin(first) else None
+        with _ask(url, headers, known) as response:
             if response.status_code not in _REDIRECTS:
                 yield response
                 return
@@ -47,12 +63,21 @@ def get(url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
     )
 
 
-def _ask(url: str, headers: Mapping[str, str]) -> requests.Response:
+def _origin(url: str) -> tuple[str, str]:
+    """RFC 6454, as it is written: what has another port or another spelling is another server."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _ask(url: str, headers: Mapping[str, str], authorization: str | None) -> requests.Response:
     # identity: the digest is of the bytes as stored, and lengths must mean those bytes.
     sent = {"Accept-Encoding": "identity", "User-Agent": "shoal", **headers}
     timeout = (_CONNECT_SECONDS, _STALL_SECONDS)
+    auth = _Authorization(authorization) if authorization else None
     try:
-        return requests.get(url, headers=sent, stream=True, allow_redirects=False, timeout=timeout)
+        return requests.get(
+            url, headers=sent, auth=auth, stream=True, allow_redirects=False, timeout=timeout
+        )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _no_answer(url, error) from None  # the cause's words may hold the URL's secrets
 
@@ -89,7 +114,9 @@ def failure(status: int, shown: str) -> LoadError:
     """What an answer that is not the file means."""
     said = f"{shown} answered {status}."
     if status in _DENIED:
-        return ArtifactNotFound(said, "Give access to it, or correct the credentials in the URI.")
+        return ArtifactNotFound(
+            said, "Give access to it, or correct the credentials: spec.source.secretName."
+        )
     if status in _PASSING or status >= 500:
         return ArtifactUnavailable(said, "It is tried again; if it stays, look at that server.")
     return ArtifactNotFound(said, "Correct spec.source.uri, or put the file there.")

@@ -11,8 +11,10 @@ from shoal_serving.artifacts.requesting import without_secrets
 from shoal_serving.artifacts.sources import Source
 
 
-def source_of(uri: str) -> Source:
+def source_of(uri: str, authorization: str | None = None) -> Source:
     """The source that a `file://`, `https://` or `http://` URI names; nothing is touched yet.
+
+    `authorization` is what an HTTP server is sent in that header.
 
     Raises:
         ArtifactNotFound: the URI names no file or folder, or its scheme is not supported.
@@ -22,7 +24,7 @@ def source_of(uri: str) -> Source:
     if parts.scheme == "file":
         return _local(parts)
     if parts.scheme in ("http", "https"):
-        return _http(uri, parts)
+        return _http(uri, parts, authorization)
     raise _unusable(without_secrets(uri), "has a scheme that is not supported")
 
 
@@ -46,11 +48,11 @@ def _local(parts: SplitResult) -> LocalSource:
     return LocalSource(Path(path), _name(path, parts.geturl()))
 
 
-def _http(uri: str, parts: SplitResult) -> HttpSource:
+def _http(uri: str, parts: SplitResult, authorization: str | None) -> HttpSource:
     shown = without_secrets(uri)
     if not parts.hostname:
         raise _unusable(shown, "names no host")
-    return HttpSource(uri, _name(unquote(parts.path), shown))
+    return HttpSource(uri, _name(unquote(parts.path), shown), authorization)
 
 
 def _name(path: str, shown: str) -> str:

@@ -25,8 +25,7 @@ def load_batched(
     Raises:
         LoadError: it cannot be served.
     """
-    source = revision.source
-    artifact = place.cache.fetch(source.uri, source.digest, revision.cached, progress)
+    artifact = place.fetch(revision.source, revision.cached, progress)
     graph = _find_graph(artifact) or converted(artifact, revision, place.cache, progress)
     model = _measured(name, revision, artifact, graph, place, progress)
     try:

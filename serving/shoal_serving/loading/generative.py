@@ -78,9 +78,9 @@ def load_generative(
 
 
 def _fetch(revision: ModelRevision, place: Place, progress: Progress) -> _Files:
-    source, generation = revision.source, _generation(revision)
-    base = place.cache.fetch(source.uri, source.digest, revision.cached, progress)
-    adapters = [_fetch_adapter(one, revision, place, progress) for one in generation.adapters]
+    base = place.fetch(revision.source, revision.cached, progress)
+    sources = _generation(revision).adapters
+    adapters = [_fetch_adapter(one, revision, place, progress) for one in sources]
     return _Files(base, tuple(adapters))
 
 
@@ -89,7 +89,7 @@ def _fetch_adapter(
 ) -> tuple[Adapter, str]:
     cached = revision.cached_adapters.get(source.name)
     try:
-        artifact = place.cache.fetch(source.uri, source.digest, cached, progress)
+        artifact = place.fetch(source, cached, progress)
         return read_adapter(artifact.folder, source.name), artifact.digest
     except LoadError as error:
         # What says how to get a model right is as true of an adapter.

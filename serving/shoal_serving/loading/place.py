@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from shoal.api.model import Source
 from shoal.errors import MemoryExceeded
-from shoal_serving.artifacts import Cache
+from shoal_serving.artifacts import Artifact, Cache, Progress, Vault
 from shoal_serving.measure import Growth, mebibytes, memory_growth
 
 # One load at a time in a process, so that what is measured belongs to one model.
@@ -15,11 +16,23 @@ _measuring = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A process: its cache, its sessions' threads, and the bytes that a model may add to it."""
+    """A process: its cache, its sessions' threads, and the bytes that a model may add to it.
+
+    `vault` holds the credentials that the model's namespace may use.
+    """
 
     cache: Cache
     threads: int
     memory: int | None
+    vault: Vault = field(default_factory=Vault)
+
+    def fetch(self, source: Source, cached: str | None, progress: Progress) -> Artifact:
+        """The source's files, preferably those with the digest `cached`; raises what `Cache.fetch`
+        and `Vault.authorization` do.
+        """
+        secret = source.secret_name
+        authorization = self.vault.authorization(secret, progress) if secret else None
+        return self.cache.fetch(source.uri, source.digest, cached, progress, authorization)
 
     @contextmanager
     def measured(self) -> Iterator[Growth]:

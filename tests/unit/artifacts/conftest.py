@@ -93,6 +93,14 @@ def server():
 
 
 @pytest.fixture
+def elsewhere():
+    """Another server than `server`."""
+    server = FileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def pauses():
     return []
 

@@ -164,6 +164,24 @@ def test_a_redirect_is_followed_without_the_credentials_of_the_first_host(cache,
     assert "Authorization" not in server.asked[1]
 
 
+def test_an_authorization_is_sent_to_the_first_server_alone(cache, server, elsewhere):
+    elsewhere.put("/m.bin", b"moved")
+    url = server.put("/m.bin", b"here")
+    server.canned.append((302, {"Location": "/again"}))
+    server.canned.append((302, {"Location": f"http://{elsewhere.address}/m.bin"}))
+    cache.fetch(url, authorization="Bearer abc")
+    assert [asked.get("Authorization") for asked in server.asked] == ["Bearer abc"] * 2
+    assert [asked.get("Authorization") for asked in elsewhere.asked] == [None]
+
+
+def test_what_was_fetched_with_an_authorization_is_not_known_without_it(cache, server):
+    url = server.put("/m.bin", b"private")
+    cache.fetch(url, authorization="Bearer abc")
+    server.canned.append((403, {}))
+    with pytest.raises(ArtifactNotFound, match=r"answered 403.*secretName"):
+        cache.fetch(url)
+
+
 def test_a_redirect_in_circles_is_refused(cache, server):
     server.canned = [(301, {"Location": "/model.onnx"})] * 9
     with pytest.raises(ArtifactRefused, match="more than 5 times"):
