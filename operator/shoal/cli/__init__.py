@@ -1,4 +1,4 @@
-"""`shoal`: a person's way in. kubectl's words, columns and exit codes, on this machine.
+"""`shoal`: a person's way in. kubectl's words, columns and exit codes, here and on a cluster.
 
 A command reads what was typed, asks the store (or, to infer and chat, the model), and prints. It
 decides nothing; what should be served is said in resources, and `shoal up` sees to it. A command's
@@ -14,7 +14,7 @@ import click
 
 from shoal.cli.command import write_example
 from shoal.cli.exits import exit_code
-from shoal.cli.scope import home_option, namespace_option
+from shoal.cli.scope import scoped
 
 _EXAMPLE = "shoal up -f manifests/samples --detach\nshoal get models"
 _MODULES = {
@@ -59,8 +59,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, invoke_without_command=True)
-@home_option
-@namespace_option
+@scoped
 @click.pass_context
 def main(context: click.Context) -> None:
     """Shoal serves models. It runs here with `up`; the rest speaks of resources, like kubectl."""

@@ -1,12 +1,13 @@
 """For commands that ask a model: where it answers, and what is wrong when it does not."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
 from shoal.api import ConditionType, Model
 from shoal.cli.kinds import Target
 from shoal.cli.progress import blocker
+from shoal.cli.resources import remote_of
 from shoal.cli.tables import condition
 from shoal.cli.world import World
 from shoal.errors import WorldUnavailable
@@ -35,6 +36,28 @@ def url_of(model: Model) -> str:
     blocking = blocker(model)
     why = f"{blocking.reason}: {blocking.message}" if blocking else "it was not looked at yet."
     raise WorldUnavailable(f"models/{model.metadata.name} is not ready: {why}")
+
+
+class Address(NamedTuple):
+    """A Model's base URL, and the client that reaches it."""
+
+    url: str
+    client: httpx.Client
+
+
+def address_of(world: World, model: Model) -> Address:
+    """Where the Model answers. In a cluster the API server carries requests to its Services.
+
+    Raises:
+        WorldUnavailable: it is not ready; the message says why.
+    """
+    url = url_of(model)
+    if world.scope.on_cluster:
+        remote = remote_of(world.scope)
+        proxied = remote.proxied(url)
+        if proxied is not None:
+            return Address(proxied, remote.connection.client)
+    return Address(url, httpx.Client(trust_env=False))
 
 
 def problem_of(response: httpx.Response) -> str:

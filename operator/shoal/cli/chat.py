@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from shoal.api import Model, Task
-from shoal.cli.asking import model_of, url_of
+from shoal.cli.asking import address_of, model_of
 from shoal.cli.command import Command
 from shoal.cli.completions import complete
 from shoal.cli.conversation import Conversation
@@ -48,13 +48,14 @@ def chat(
     terminal a conversation begins; /help tells how to go on.
     """
     words = 1 if "/" in "".join(what[:1]) else 2
-    model = _that_generates_text(model_of(World(scope), model_target_of(what[:words])))
-    url, patience = url_of(model), model.spec.batching.timeout.seconds + _PATIENCE_S
+    world = World(scope)
+    model = _that_generates_text(model_of(world, model_target_of(what[:words])))
+    address, patience = address_of(world, model), model.spec.batching.timeout.seconds + _PATIENCE_S
     options = {"temperature": temperature, "max_tokens": max_tokens}
     request: dict[str, Any] = {"model": adapter or model.metadata.name}
     request |= {name: value for name, value in options.items() if value is not None}
     conversation = Conversation(
-        lambda messages: complete(url, {**request, "messages": messages}, patience), system
+        lambda messages: complete(address, {**request, "messages": messages}, patience), system
     )
     message = _message(what[words:])
     if message is None:

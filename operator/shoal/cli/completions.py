@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from shoal.cli.asking import problem_of, sentence_of
+from shoal.cli.asking import Address, problem_of, sentence_of
 from shoal.errors import InferenceFailed
 
 _CONNECT_S = 10.0
@@ -24,8 +24,10 @@ class Piece(NamedTuple):
     finish: str | None = None
 
 
-def complete(url: str, request: Mapping[str, Any], silence: float) -> Generator[Piece, None, None]:
-    """Ask the model at a base URL; its answer as it comes.
+def complete(
+    model: Address, request: Mapping[str, Any], silence: float
+) -> Generator[Piece, None, None]:
+    """Ask a model; its answer as it comes.
 
     Closing the generator closes the connection, and that stops the model. `silence` is how many
     seconds it may take until the next piece.
@@ -33,17 +35,17 @@ def complete(url: str, request: Mapping[str, Any], silence: float) -> Generator[
     Raises:
         InferenceFailed: it refused, or the answer did not come to its end.
     """
-    address = f"{url}/v1/chat/completions"
+    address = f"{model.url}/v1/chat/completions"
     timeout = httpx.Timeout(_CONNECT_S, read=silence)
     body = {**request, "stream": True}
     try:
-        with httpx.stream("POST", address, json=body, timeout=timeout, trust_env=False) as response:
+        with model.client.stream("POST", address, json=body, timeout=timeout) as response:
             if response.is_error:
                 response.read()
                 raise InferenceFailed(f"{response.status_code}: {problem_of(response)}")
             yield from _pieces(events(_received(response)))
     except httpx.HTTPError as error:
-        raise InferenceFailed(f"{url}: {error or type(error).__name__}") from error
+        raise InferenceFailed(f"{model.url}: {error or type(error).__name__}") from error
 
 
 def events(chunks: Iterable[bytes]) -> Iterator[str]:

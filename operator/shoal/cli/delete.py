@@ -12,8 +12,8 @@ from shoal.cli.exits import FAILED, say
 from shoal.cli.filenames import filename_option, read
 from shoal.cli.kinds import Kind, kind_of, named_targets_of, targets_of
 from shoal.cli.naming import resources_argument
+from shoal.cli.resources import Resources, resources_of
 from shoal.cli.scope import Scope, everywhere_option, pass_scope, scoped
-from shoal.cluster.local import Store
 from shoal.errors import ResourceNotFound
 
 
@@ -41,7 +41,7 @@ def delete(
     """Delete resources by name, by file, or all of a type."""
     if bool(what) == bool(filenames):
         raise click.UsageError("expected either resources or -f", click.get_current_context())
-    store = Store(scope.home)
+    store = resources_of(scope)
     resources, errors = read(filenames, scope)
     doomed = [_by_resource(resource) for resource in resources]
     if what and every:
@@ -57,7 +57,7 @@ def delete(
     return FAILED if errors else 0
 
 
-def _every(store: Store, what: Sequence[str], scope: Scope) -> list[_Doomed]:
+def _every(store: Resources, what: Sequence[str], scope: Scope) -> list[_Doomed]:
     targets = targets_of(what)
     if any(target.name for target in targets):
         raise click.ClickException("name cannot be provided when --all is specified")
@@ -76,7 +76,7 @@ def _by_resource(resource: Model | Fleet) -> _Doomed:
     return _Doomed(kind_of(resource), meta.namespace or "", meta.name)
 
 
-def _delete(store: Store, doomed: _Doomed) -> bool:
+def _delete(store: Resources, doomed: _Doomed) -> bool:
     existed = store.delete(doomed.kind.type, doomed.namespace, doomed.name)
     if existed:
         click.echo(f'{doomed.kind.full} "{doomed.name}" deleted')

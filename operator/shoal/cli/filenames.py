@@ -33,7 +33,7 @@ filename_option = click.option(
 
 def read(filenames: Sequence[Path], scope: Scope) -> tuple[list[Model | Fleet], list[Exception]]:
     """Every resource that the files say, each in its namespace, and everything that is wrong."""
-    loaded = [_load(path) for path in filenames]
+    loaded = [_load(path, scope) for path in filenames]
     errors: list[Exception] = [problem for one in loaded for problem in one.problems]
     resources = []
     for resource in (resource for one in loaded for resource in one.resources):
@@ -44,10 +44,12 @@ def read(filenames: Sequence[Path], scope: Scope) -> tuple[list[Model | Fleet], 
     return resources, errors
 
 
-def _load(path: Path) -> Loaded:
+def _load(path: Path, scope: Scope) -> Loaded:
+    """On a cluster, a relative `file:` address is not one of this machine."""
     if path == STDIN:
-        return load_bytes(sys.stdin.buffer.read(), "standard input", Path.cwd())
-    return load(path)
+        folder = None if scope.on_cluster else Path.cwd()
+        return load_bytes(sys.stdin.buffer.read(), "standard input", folder)
+    return load(path, anchored=not scope.on_cluster)
 
 
 def _placed(resource: Model | Fleet, namespace: str | None) -> Model | Fleet:

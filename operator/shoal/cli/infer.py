@@ -9,7 +9,7 @@ import click
 import httpx
 
 from shoal.api import Model
-from shoal.cli.asking import answer_of, model_of, problem_of, url_of
+from shoal.cli.asking import Address, address_of, answer_of, model_of, problem_of
 from shoal.cli.command import Command
 from shoal.cli.kinds import model_target_of
 from shoal.cli.naming import resources_argument
@@ -42,7 +42,9 @@ def infer(
     """
     target = model_target_of(what)
     request = _request(text, context, body)
-    click.echo(as_json(_ask(model_of(World(scope), target), request)), nl=False)
+    world = World(scope)
+    model = model_of(world, target)
+    click.echo(as_json(_ask(model, address_of(world, model), request)), nl=False)
 
 
 def _request(text: str | None, context: str | None, body: str | None) -> Any:
@@ -65,13 +67,13 @@ def _read_json(body: str) -> Any:
         raise click.ClickException(f"--json is no JSON: {error}") from error
 
 
-def _ask(model: Model, request: Any) -> Any:
-    url = url_of(model)
+def _ask(model: Model, address: Address, request: Any) -> Any:
+    url, client = address
     if _is_tensors(request):
         url += f"/v2/models/{model.metadata.name}/infer"
     timeout = model.spec.batching.timeout.seconds + _MARGIN_S
     try:
-        response = httpx.post(url, json=request, timeout=timeout, trust_env=False)
+        response = client.post(url, json=request, timeout=timeout)
     except httpx.HTTPError as error:
         raise InferenceFailed(f"{url}: {error or type(error).__name__}") from error
     if response.is_error:

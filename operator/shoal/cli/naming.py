@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from shoal.cli.kinds import KINDS, Kind, kind_named
+from shoal.cli.resources import resources_of
 from shoal.cli.scope import Scope
-from shoal.cluster.local import Store
 
 
 def resources_argument(metavar: str) -> Callable[[Any], Any]:
@@ -38,5 +38,5 @@ def _kind(word: str) -> Kind | None:
 def _names(scope: Scope, kind: Kind | None) -> list[str]:
     if kind is None:
         return []
-    found = Store(scope.home).list(kind.type, scope.searched if kind.namespaced else None)
+    found = resources_of(scope).list(kind.type, scope.searched if kind.namespaced else None)
     return [one.metadata.name for one in found]

@@ -2,14 +2,13 @@
 
 import click
 
-from shoal.api import parse_resource
+from shoal.api import Model
 from shoal.cli.command import Command
 from shoal.cli.exits import FAILED, say
 from shoal.cli.kinds import MODELS, named_targets_of
 from shoal.cli.naming import resources_argument
 from shoal.cli.scope import Scope, pass_scope, scoped
 from shoal.cli.world import World
-from shoal.cluster.local import manifest_of
 
 
 @click.command(cls=Command, example="shoal scale model/alarm-triage --replicas 3")
@@ -24,10 +23,8 @@ def scale(scope: Scope, what: tuple[str, ...], replicas: int) -> int:
         raise click.ClickException("only models can be scaled")
     world = World(scope)
     found, errors = world.find(targets)
-    for model in found:
-        manifest = manifest_of(model)
-        manifest["spec"]["replicas"] = replicas
-        world.store.apply(parse_resource(manifest))
+    for model in (one for one in found if isinstance(one, Model)):
+        world.store.scale(model, replicas)
         click.echo(f"{MODELS.shown(model.metadata.name)} scaled")
     for error in errors:
         say(error)

@@ -1,4 +1,4 @@
-"""Which resources a command speaks of: the home, the namespace, or all of them.
+"""Which resources a command speaks of: the home or the cluster, the namespace, or all of them.
 
 The options may stand before or after the command, as with kubectl.
 """
@@ -14,17 +14,33 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def _default_context() -> str | None:
+    return os.environ.get("SHOAL_KUBE_CONTEXT") or None
+
+
 def _default_home() -> Path:
     return Path(os.environ.get("SHOAL_HOME") or "~/.shoal").expanduser()
 
 
 @dataclass
 class Scope:
-    """What was said; no namespace means `default`, or every one where `everywhere` is true."""
+    """What was said; no namespace means `default`, or every one where `everywhere` is true.
+
+    A kubeconfig or a context means that cluster, in the place of this machine's home.
+    """
 
     home: Path = field(default_factory=_default_home)
+    kubeconfig: Path | None = None
+    kube_context: str | None = field(
+        default_factory=lambda: os.environ.get("SHOAL_KUBE_CONTEXT") or None
+    )
     namespace: str | None = None
     everywhere: bool = False
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether the resources are those of a Kubernetes cluster."""
+        return self.kubeconfig is not None or self.kube_context is not None
 
     @property
     def searched(self) -> str | None:
@@ -67,6 +83,22 @@ everywhere_option = click.option(
 )
 
 
+kubeconfig_option = click.option(
+    "--kubeconfig",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    callback=_keep,
+    expose_value=False,
+    help="Speak of the cluster of this kubeconfig.",
+)
+
+context_option = click.option(
+    "--kube-context",
+    callback=_keep,
+    expose_value=False,
+    help="Speak of the cluster of this kubeconfig context (default: $SHOAL_KUBE_CONTEXT).",
+)
+
+
 def scoped(command: Command) -> Command:
-    """Give a command --home and --namespace."""
-    return home_option(namespace_option(command))
+    """Give a command --home, --namespace, --kubeconfig and --kube-context."""
+    return home_option(namespace_option(kubeconfig_option(context_option(command))))

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from shoal.api import Condition, ConditionType, Fleet, FleetStatus, Model, ModelStatus, Reason
 from shoal.cli.exits import warn
 from shoal.cli.kinds import Kind, Target
+from shoal.cli.resources import resources_of
 from shoal.cli.scope import Scope
-from shoal.cluster.local import Store, is_running
+from shoal.cluster.local import is_running
 from shoal.errors import InvalidResource, ResourceNotFound
 
 Found = list[Model | Fleet]
@@ -14,18 +15,18 @@ Errors = list[ResourceNotFound | InvalidResource]
 
 
 class World:
-    """What a command sees of a home. It warns once if nothing runs there."""
+    """What a command sees of a home, or of a cluster. It warns once if nothing runs in a home."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.store = Store(scope.home)
+        self.store = resources_of(scope)
         if not self.running:
             warn(f"Shoal is not running on {scope.home}; `shoal up` starts it.")
 
     @property
     def running(self) -> bool:
-        """Whether `shoal up` is alive, now."""
-        return is_running(self.scope.home)
+        """Whether `shoal up` is alive, now; on a cluster nobody can tell, and statuses count."""
+        return self.scope.on_cluster or is_running(self.scope.home)
 
     def get(self, kind: Kind, name: str) -> Model | Fleet:
         """The resource.

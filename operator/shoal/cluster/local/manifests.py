@@ -27,17 +27,21 @@ class Loaded(NamedTuple):
     problems: list[InvalidResource]
 
 
-def load(path: Path) -> Loaded:
-    """Every resource of a file, or of the manifest files directly in a folder, by name."""
+def load(path: Path, anchored: bool = True) -> Loaded:
+    """Every resource of a file, or of the manifest files directly in a folder, by name.
+
+    `anchored`: a relative `file:` address is relative to the file that says it; else it is left as
+    it is, where files of this machine mean nothing.
+    """
     loaded = Loaded([], [])
     for file in files(path):
         with _collecting(loaded):
-            _load(read_text(file), str(file), file.parent, loaded)
+            _load(read_text(file), str(file), file.parent if anchored else None, loaded)
     return loaded
 
 
-def load_bytes(data: bytes, origin: str, folder: Path) -> Loaded:
-    """The same for bytes; a relative `file:` address is relative to `folder`."""
+def load_bytes(data: bytes, origin: str, folder: Path | None) -> Loaded:
+    """The same for bytes; a relative `file:` address is relative to `folder`, if there is one."""
     loaded = Loaded([], [])
     with _collecting(loaded):
         _load(_text(data, origin), origin, folder, loaded)
@@ -63,8 +67,8 @@ def read_text(file: Path) -> str:
         raise InvalidResource(str(file), (f"cannot be read: {error.strerror}",)) from error
 
 
-def resource_of(document: Document, folder: Path) -> Model | Fleet:
-    """The resource that a document says, a relative `file:` address made absolute.
+def resource_of(document: Document, folder: Path | None) -> Model | Fleet:
+    """The resource that a document says, a relative `file:` address made absolute by `folder`.
 
     Raises:
         InvalidResource: it breaks the contract; every problem says its line.
@@ -75,10 +79,12 @@ def resource_of(document: Document, folder: Path) -> Model | Fleet:
     except InvalidResource as error:
         problems = tuple(_located(document, problem) for problem in error.problems)
         raise InvalidResource(error.resource, problems) from error
-    return _anchored(resource, folder) if isinstance(resource, Model) else resource
+    if folder is None or not isinstance(resource, Model):
+        return resource
+    return _anchored(resource, folder)
 
 
-def _load(text: str, origin: str, folder: Path, loaded: Loaded) -> None:
+def _load(text: str, origin: str, folder: Path | None, loaded: Loaded) -> None:
     for document in documents(text, origin):
         parts = document.items("items") if document.says("kind", "List") else [document]
         for part in parts:

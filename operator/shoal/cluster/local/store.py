@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple
 
-from shoal.api import Event
+from shoal.api import Event, Model, parse_resource
 from shoal.cluster import Key, Resource
 from shoal.cluster.local.documents import dump
 from shoal.cluster.local.events import counted, read_events, write_events
@@ -67,6 +67,16 @@ class Store:
             found = self._settle(kind, key)
         now = joined(*found) if found else resource  # a person may remove the file at any moment
         return Applied(now, verb)
+
+    def scale(self, model: Model, replicas: int) -> None:
+        """Set how many replicas serve a Model.
+
+        Raises:
+            InvalidResource: the Model cannot have so many.
+        """
+        manifest = manifest_of(model)
+        manifest["spec"]["replicas"] = replicas
+        self.apply(parse_resource(manifest))
 
     def get(self, kind: type[Resource], namespace: str, name: str) -> Resource | None:
         """The resource with its status, or None.
