@@ -31,7 +31,7 @@ bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); 
 	@$(BIN)/python -m bench $(ARGS)
 
 cluster: $(READY) ## Start a real Kubernetes on this machine, as root; a shell that reads the lines it prints can use it
-	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up
+	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up $(ARGS)
 
 cluster-down: $(READY) ## Remove every trace of it
 	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster down

@@ -106,6 +106,30 @@ def test_pods_outlive_the_api_server(node, running):
     assert node.control_plane.get("pod", "outlives")["status"]["containerStatuses"] == before
 
 
+def test_a_claim_gets_a_volume_that_its_group_writes(node):
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "claimed", "namespace": "default"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    claiming = pod("claims", volumeMounts=[{"name": "data", "mountPath": "/data"}])
+    source = {"persistentVolumeClaim": {"claimName": "claimed"}}
+    claiming["spec"] |= {
+        "securityContext": {"fsGroup": 4321},
+        "volumes": [{"name": "data"} | source],
+    }
+    node.control_plane.apply(claim, claiming)
+    node.wait_for("condition=Ready", "pod/claims")
+    volume = node.control_plane.get("pvc", "claimed")["spec"]["volumeName"]
+    path = Path(node.control_plane.get("pv", volume)["spec"]["local"]["path"])
+    assert path.stat().st_gid == 4321
+    node.kubectl("delete", "pod/claims", "pvc/claimed")
+
+
 def test_a_pod_gets_pretended_gpus(node, running):
     node.pretend_gpus(2, "NVIDIA-L4", 23034)
     running("sees", resources={"limits": {"nvidia.com/gpu": "1"}})

@@ -1,4 +1,4 @@
-"""A cluster for a person: `python -m testcluster up`, and `down`.
+"""A cluster for a person: `python -m testcluster up IMAGE...`, and `down`.
 
 It stays after the command ends. What `up` prints to the standard output is for a shell to read:
 `eval "$(make -s cluster)"`.
@@ -6,6 +6,7 @@ It stays after the command ends. What `up` prints to the standard output is for 
 
 import argparse
 import sys
+from pathlib import Path
 
 from testcluster.binaries import binary, say
 from testcluster.needs import Need, missing
@@ -15,16 +16,21 @@ from testcluster.state import State, all_states, locked
 
 def main() -> None:
     """Run one of the two commands."""
-    commands = {"up": up, "down": down}
     parser = argparse.ArgumentParser(prog="testcluster", description=__doc__)
-    parser.add_argument("command", choices=sorted(commands))
-    commands[parser.parse_args().command]()
+    commands = parser.add_subparsers(required=True)
+    starting = commands.add_parser("up", help="start a cluster, unless one is running")
+    starting.add_argument("images", nargs="*", type=Path, help="archives that the node gets")
+    starting.set_defaults(run=lambda asked: up(asked.images))
+    ending = commands.add_parser("down", help="remove every trace of it")
+    ending.set_defaults(run=lambda _: down())
+    asked = parser.parse_args()
+    asked.run(asked)
 
 
-def up() -> None:
-    """Start a cluster, unless one is running, and say how to use it."""
+def up(archives: list[Path]) -> None:
+    """Start a cluster with these images, unless one is running, and say how to use it."""
     running = next((state for state in all_states() if state.is_kept()), None)
-    _say_how_to_use(running or _start())
+    _say_how_to_use(running or _start(archives))
 
 
 def down() -> None:
@@ -36,13 +42,15 @@ def down() -> None:
                 state.end()
 
 
-def _start() -> State:
+def _start(archives: list[Path]) -> State:
     reason = missing(Need.NODE)
     if reason is not None:
         sys.exit(f"a cluster cannot run here: {reason}")
     say("starting a node: about half a minute ...")
     node = Node(kept=True).start()
-    node.import_built_images()
+    for archive in archives:
+        say(f"importing {archive.name} ...")
+        node.import_image(archive)
     return node.state
 
 

@@ -91,7 +91,7 @@ NODE = (
 
 
 def cache_folder() -> Path:
-    """Where programs are kept between runs, and images in its folder `images`."""
+    """Where programs are kept between runs."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(root) / "shoal-cluster"
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import platform
 import tarfile
 from pathlib import Path
 
-from testcluster.binaries import binary, cache_folder, component_folder, one_at_a_time, version
+from testcluster.binaries import binary, component_folder, one_at_a_time, version
 
 # Nobody on this machine; images that must not run as root need a number.
 NOBODY = "65532:65532"
@@ -25,11 +25,6 @@ def base_images() -> list[Path]:
         static_image("coredns", "coredns", COREDNS, "coredns"),
         static_image("kuberay", "kuberay-operator", KUBERAY, "manager"),
     ]
-
-
-def built_images() -> list[Path]:
-    """Archives that others made for every node, in the folder `images` of the cache."""
-    return sorted((cache_folder() / "images").glob("*.tar"))
 
 
 def static_image(component: str, program: str, name: str, entrypoint: str) -> Path:

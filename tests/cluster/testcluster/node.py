@@ -1,7 +1,8 @@
 """A whole Kubernetes: a control plane and one real node, in namespaces of their own.
 
-Pods run, are probed and restarted; Services answer; DNS resolves; KubeRay's operator runs as a pod.
-From this machine every pod, Service and the API server can be reached at its own address.
+Pods run, are probed and restarted; Services answer; DNS resolves; claims get volumes; KubeRay's
+operator runs as a pod. From this machine every pod, Service and the API server can be reached at
+its own address; pods reach this machine, and nothing beyond.
 """
 
 import http
@@ -25,6 +26,8 @@ MANIFESTS = Path(__file__).parents[1] / "manifests"
 NAME = "node-0"
 KUBERAY_NAMESPACE = "ray-system"
 API_PORT = 6443
+# A volume that was claimed once is not given to another: so many claims in the life of a node.
+VOLUMES = 20
 PATIENCE_S = 120.0
 
 
@@ -48,6 +51,7 @@ class Node:
             self._start_kubelet()
             self._start_kube_proxy()
             self._install_coredns()
+            self._install_volumes()
             self._install_kuberay()
             self._wait_until_ready()
         except BaseException:
@@ -92,11 +96,6 @@ class Node:
     def import_image(self, archive: Path) -> None:
         """Give the node an image, from an OCI or docker archive with its name inside."""
         self.ctr("images", "import", str(archive))
-
-    def import_built_images(self) -> None:
-        """Give the node every archive that lies in the cache, such as Shoal's own images."""
-        for archive in images.built_images():
-            self.import_image(archive)
 
     def image_names(self) -> list[str]:
         """Of the images that the node has."""
@@ -185,6 +184,14 @@ class Node:
 
     def _install_coredns(self) -> None:
         self.kubectl("apply", "--server-side", "-f", "-", stdin=self._template("coredns.yaml"))
+
+    def _install_volumes(self) -> None:
+        """Empty volumes that belong to root, as new disks do: pods ask for their `fsGroup`."""
+        folders = [self.state.folder(f"volumes/{number}") for number in range(VOLUMES)]
+        volume = Template((MANIFESTS / "volume.yaml").read_text())
+        texts = [volume.substitute(number=path.name, path=path) for path in folders]
+        documents = "---\n".join([self._template("storage.yaml"), *texts])
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=documents)
 
     def _install_kuberay(self) -> None:
         """KubeRay's own manifests, with its image from here."""

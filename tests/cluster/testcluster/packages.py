@@ -14,9 +14,6 @@ PACKAGES = {
     "ip": "iproute2",
     "conntrack": "conntrack",
     "nsenter": "util-linux",
-    "buildah": "buildah",
-    "debootstrap": "debootstrap",
-    "fuse-overlayfs": "fuse-overlayfs",
 }
 CNI_FOLDER = "/usr/lib/cni"
 # Somebody else may be installing.
