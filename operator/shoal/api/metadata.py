@@ -18,9 +18,10 @@ LABEL_KEY = (
 # The metadata that people write; the rest is the API server's.
 WRITTEN = ("name", "namespace", "labels", "annotations")
 
-
-_ENDS = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
-_KEY = "a key such as team or example.com/team, at most 63 after the slash"
+LABEL_WORDS = (
+    "expected letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
+)
+_KEY = "expected a key such as team or example.com/team, at most 63 after the slash"
 _NAME = "expected lower-case letters, digits and '-', at most 63 (RFC 1123)"
 _SHORT_PREFIX = Rule(
     "expected at most 253 characters before the slash",
@@ -29,8 +30,8 @@ _SHORT_PREFIX = Rule(
 )
 
 Name = Annotated[str, Field(max_length=63), matching(NAME, _NAME)]
-LabelKey = Annotated[str, matching(LABEL_KEY, f"expected {_KEY}"), _SHORT_PREFIX]
-LabelValue = Annotated[str, Field(max_length=63), matching(LABEL_VALUE, f"expected {_ENDS}")]
+LabelKey = Annotated[str, Field(max_length=253 + 1 + 63), matching(LABEL_KEY, _KEY), _SHORT_PREFIX]
+LabelValue = Annotated[str, Field(max_length=63), matching(LABEL_VALUE, LABEL_WORDS)]
 
 # What the API server itself asks of the metadata of everything.
 _ANNOTATIONS = Rule(
@@ -44,6 +45,8 @@ class ObjectMeta(Spec):
     """`metadata`: what a person may write, and what the API server adds."""
 
     name: Name
+    """What it is called within its namespace, if it has one."""
+
     namespace: Name | None = None
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     annotations: Annotated[dict[LabelKey, str], _ANNOTATIONS] = Field(default_factory=dict)

@@ -71,7 +71,14 @@ def _title(manifest: Mapping[str, Any]) -> str:
 
 
 def _problems(kind: type[Model] | type[Fleet], error: ValidationError) -> tuple[str, ...]:
-    return tuple(_problem(kind, detail) for detail in error.errors(include_url=False))
+    details = error.errors(include_url=False)
+    return tuple(_problem(kind, detail) for detail in details if not _follows(detail))
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short because what is in it is wrong, which is said anyway."""
+    too_short = detail["type"] == "too_short"
+    return too_short and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _problem(kind: type[Model] | type[Fleet], detail: ErrorDetails) -> str:

@@ -172,7 +172,7 @@ def test_a_refusal_names_path_value_and_expectation(spec, problem):
 
 
 PIRATE = {"name": "pirate", "uri": "file:///models/pirate"}
-NAMES = "letters, digits, '-', '_' and '.', a letter or digit at each end"
+NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
 
 
 @pytest.mark.parametrize(
