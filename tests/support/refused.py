@@ -7,7 +7,8 @@ same words; so one table serves the tests of both.
 from typing import Any, NamedTuple
 
 URI = "file:///models/echo"
-MODEL = "expected lower-case letters, digits and '-', at most 63 (RFC 1123)"
+SUBDOMAIN = "expected lower-case letters, digits, '-' and '.', at most 253 (RFC 1123)"
+NAME = "expected lower-case letters, digits and '-', at most 63 (RFC 1123)"
 LABEL = "expected letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
 LABEL_KEY = "expected a key such as team or example.com/team, at most 63 after the slash"
 ADDRESS = "expected an address that begins with one of file:, http://, https://"
@@ -95,7 +96,7 @@ def _one_of(values: str) -> str:
 
 
 MODELS = (
-    Refused(a_model("echo.v2"), "metadata.name", MODEL),
+    Refused(a_model("echo.v2"), "metadata.name", NAME),
     Refused(a_model("e" * 64), "metadata.name", "may not be more than 63 bytes"),
     Refused({**a_model(), "spec": {}}, "spec.source", "Required value"),
     _model("source", "must be of type object", source=URI),
@@ -113,7 +114,7 @@ MODELS = (
         "expected sha256: and 64 hexadecimal digits in lower case",
         source={"uri": URI, "digest": "sha256:" + "A" * 64},
     ),
-    _model("source.secretName", MODEL, source={"uri": URI, "secretName": "S3"}),
+    _model("source.secretName", NAME, source={"uri": URI, "secretName": "S3"}),
     _model(
         "task",
         _one_of(
@@ -227,7 +228,7 @@ MODELS = (
     ),
     _model("scaling.idleTimeout", "expected more than 0s", scaling={"idleTimeout": "0m0s"}),
     _model("rollout", _one_of("Surge Recreate"), rollout="Rolling"),
-    _model("fleet", MODEL, fleet="Default"),
+    _model("fleet", NAME, fleet="Default"),
     _model("suspend", "must be of type boolean", suspend="yes"),
 )
 
@@ -248,7 +249,7 @@ FLEETS = (
         "expected workers.min of at least 1 in some pool",
         pools=[{"name": "a", "workers": {"min": 0}}],
     ),
-    _pool("name", MODEL, name="GPU"),
+    _pool("name", NAME, name="GPU"),
     _pool(
         "workers.min",
         "expected min to be at most max, which is 1 if it is not said",
@@ -266,8 +267,8 @@ FLEETS = (
     _fleet(
         "ray.imagePullPolicy", _one_of("Always IfNotPresent Never"), ray={"imagePullPolicy": "No"}
     ),
-    _fleet("ray.imagePullSecrets[0]", MODEL, ray={"imagePullSecrets": ["A"]}),
-    _fleet("namespace", MODEL, namespace="Serving"),
+    _fleet("ray.imagePullSecrets[0]", SUBDOMAIN, ray={"imagePullSecrets": ["A"]}),
+    _fleet("namespace", NAME, namespace="Serving"),
     _fleet("head.resources.cpu", CORES, head={"resources": {"cpu": "1n"}}),
     _fleet("durability", "expected exactly one of: rocksDB, redis", durability={}),
     _fleet(

@@ -182,7 +182,7 @@ def _network(chance: random.Random) -> dict[str, Any]:
         service=some(chance, type="LoadBalancer", annotations=annotations),
         ingress={
             "host": chance.choice(HOSTS),
-            **some(chance, tlsSecretName="a", className="nginx"),
+            **some(chance, tlsSecretName="models.example.com-tls", className="nginx"),
         },
         route={"gateways": [gateway], **some(chance, hostnames=several(chance, HOSTS), port=8443)},
         allowFrom=[_peer(chance) for _ in range(chance.randrange(4))],

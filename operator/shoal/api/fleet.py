@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt
 from shoal.api.base import OneOf, Spec, Wire
 from shoal.api.conditions import Conditions
 from shoal.api.label_selector import LabelSelector
-from shoal.api.metadata import Name, ObjectMeta
+from shoal.api.metadata import Name, ObjectMeta, Subdomain
 from shoal.api.model import MAX_GPUS, MigProfile, Product
 from shoal.api.network import Network
 from shoal.api.quantity import ByteSize, Cores, Quantity
@@ -49,14 +49,14 @@ class Ray(Spec):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """When nodes fetch the image."""
 
-    image_pull_secrets: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
+    image_pull_secrets: Annotated[tuple[Subdomain, ...], Field(max_length=16)] = ()
     """Secrets of the Fleet's namespace for the image's registry."""
 
 
 class RocksDB(Spec):
     """The head's state in files on a volume of its own."""
 
-    storage_class_name: Name | None = None
+    storage_class_name: Subdomain | None = None
     """The volume's StorageClass; the cluster's default if it is not said."""
 
     size: ByteSize = Quantity("1Gi")
@@ -69,7 +69,7 @@ class Redis(Spec):
     address: RedisAddress
     """`host:port`."""
 
-    secret_name: Name | None = None
+    secret_name: Subdomain | None = None
     """A Secret of the Fleet's namespace whose key `password` opens it."""
 
 
@@ -90,7 +90,7 @@ class EmptyDir(Spec):
 class PersistentVolumeClaim(Spec):
     """A claim in the Fleet's namespace that all workers can mount."""
 
-    claim_name: Name
+    claim_name: Subdomain
     """The claim."""
 
 

@@ -9,6 +9,7 @@ from shoal.api.base import Spec
 from shoal.api.rules import Rule, matching
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$"
 LABEL_KEY = (
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
@@ -23,6 +24,7 @@ LABEL_WORDS = (
 )
 _KEY = "expected a key such as team or example.com/team, at most 63 after the slash"
 _NAME = "expected lower-case letters, digits and '-', at most 63 (RFC 1123)"
+_SUBDOMAIN = "expected lower-case letters, digits, '-' and '.', at most 253 (RFC 1123)"
 _SHORT_PREFIX = Rule(
     "expected at most 253 characters before the slash",
     cel="!self.contains('/') || self.indexOf('/') <= 253",
@@ -30,6 +32,8 @@ _SHORT_PREFIX = Rule(
 )
 
 Name = Annotated[str, Field(max_length=63), matching(NAME, _NAME)]
+# What Secrets, claims and classes may be called, which are not ours.
+Subdomain = Annotated[str, Field(max_length=253), matching(SUBDOMAIN, _SUBDOMAIN)]
 LabelKey = Annotated[str, Field(max_length=253 + 1 + 63), matching(LABEL_KEY, _KEY), _SHORT_PREFIX]
 LabelValue = Annotated[str, Field(max_length=63), matching(LABEL_VALUE, LABEL_WORDS)]
 
