@@ -6,9 +6,10 @@ is positive, except for kstatus's `Reconciling` and `Stalled`, which exist only 
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from shoal.api.base import Wire
+from shoal.api.rules import ListMap
 
 
 class ConditionType(StrEnum):
@@ -90,24 +91,47 @@ class Reason(StrEnum):
 
 
 class Condition(Wire):
-    """`metav1.Condition`."""
+    """Something that is true or not (`metav1.Condition`)."""
 
     type: ConditionType
+    """The adjective."""
+
     status: Literal["True", "False", "Unknown"]
+    """Whether it is true."""
+
     reason: Reason
+    """Why, in a word."""
+
     message: str = ""
+    """Why, in sentences, and what to do about it."""
+
     observed_generation: int = 0
+    """The generation of the spec that it speaks of."""
+
     last_transition_time: datetime | None = None
+    """When the status last changed."""
+
+
+Conditions = Annotated[tuple[Condition, ...], ListMap("type")]
 
 
 class Failure(Wire):
     """What last went wrong, and what the owner can do about it."""
 
     reason: Reason
+    """Why, in a word."""
+
     message: str
+    """What happened."""
+
     action: str
+    """What the owner can do."""
+
     retriable: bool = False
+    """Whether it is tried again as it is."""
+
     time: datetime
+    """When it happened."""
 
 
 def find_condition(conditions: tuple[Condition, ...], kind: ConditionType) -> Condition | None:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictInt
 
 from shoal.api.base import OneOf, Spec, Wire
-from shoal.api.conditions import Condition
+from shoal.api.conditions import Conditions
 from shoal.api.label_selector import LabelSelector
-from shoal.api.metadata import Name, ObjectMeta
+from shoal.api.metadata import Name, ObjectMeta, Subdomain
 from shoal.api.model import MAX_GPUS, MigProfile, Product
 from shoal.api.network import Network
 from shoal.api.quantity import ByteSize, Cores, Quantity
@@ -49,14 +49,14 @@ class Ray(Spec):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """When nodes fetch the image."""
 
-    image_pull_secrets: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
+    image_pull_secrets: Annotated[tuple[Subdomain, ...], Field(max_length=16)] = ()
     """Secrets of the Fleet's namespace for the image's registry."""
 
 
 class RocksDB(Spec):
     """The head's state in files on a volume of its own."""
 
-    storage_class_name: Name | None = None
+    storage_class_name: Subdomain | None = None
     """The volume's StorageClass; the cluster's default if it is not said."""
 
     size: ByteSize = Quantity("1Gi")
@@ -69,7 +69,7 @@ class Redis(Spec):
     address: RedisAddress
     """`host:port`."""
 
-    secret_name: Name | None = None
+    secret_name: Subdomain | None = None
     """A Secret of the Fleet's namespace whose key `password` opens it."""
 
 
@@ -90,7 +90,7 @@ class EmptyDir(Spec):
 class PersistentVolumeClaim(Spec):
     """A claim in the Fleet's namespace that all workers can mount."""
 
-    claim_name: Name
+    claim_name: Subdomain
     """The claim."""
 
 
@@ -223,38 +223,60 @@ class ModelCount(Wire):
     """Models placed on the Fleet, and those that are Ready."""
 
     total: int = 0
+    """Models placed on it."""
+
     ready: int = 0
+    """Models that are Ready."""
 
 
 class WorkerCount(Wire):
     """Ray nodes that should run, and those that do."""
 
     desired: int = 0
+    """Ray nodes that should run."""
+
     ready: int = 0
+    """Ray nodes that run."""
 
 
 class PoolInventory(Wire):
-    """What a pool is made of: `nodes` could hold its workers, with `gpus` of `gpu_memory` bytes
-    each. Kept while the nodes are away.
-    """
+    """What a pool is made of. Kept while the nodes are away."""
 
     name: str
+    """The pool."""
+
     nodes: int = 0
+    """Nodes that could hold its workers."""
+
     gpus: int = 0
+    """GPUs (or MIG devices) of these nodes."""
+
     gpu_product: str | None = None
+    """What these GPUs are, as the node label `nvidia.com/gpu.product` names them."""
+
     gpu_memory: int | None = None
+    """Memory of one of them, in bytes."""
 
 
 class FleetStatus(Wire):
-    """What is true of a Fleet now. `gpus` are those of the workers that run."""
+    """What is true of a Fleet now."""
 
     observed_generation: int = 0
-    conditions: tuple[Condition, ...] = ()
+    """The newest generation of the spec that was seen."""
+
+    conditions: Conditions = ()
+    """What is true of it, and why."""
+
     url: str | None = None
+    """Where its Models answer, below their names."""
+
     models: ModelCount = ModelCount()
     workers: WorkerCount = WorkerCount()
     gpus: int = 0
-    inventory: tuple[PoolInventory, ...] = ()
+    """GPUs of the workers that run."""
+
+    inventory: Annotated[tuple[PoolInventory, ...], ListMap("name")] = ()
+    """What its pools are made of."""
 
 
 class Fleet(Spec):

@@ -18,7 +18,7 @@ MAX_VALUES = 32
 class LabelRequirement(Spec):
     """One requirement on a label."""
 
-    key: Annotated[LabelKey, Field(max_length=317)]
+    key: LabelKey
     """The label."""
 
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]

@@ -74,16 +74,19 @@ class ReplicaReport(Wire):
 
 
 class GenerationFacts(Wire):
-    """What a model that generates text has room for, as it was loaded.
-
-    `sequences` run at once, each of at most `tokens` (prompt and answer), in a KV cache of
-    `kv_bytes`; `adapters` are the names that requests may ask for.
-    """
+    """What a model that generates text has room for, as it was loaded."""
 
     sequences: int
+    """How many sequences run at once."""
+
     tokens: int
+    """The most tokens of one sequence, prompt and answer."""
+
     kv_bytes: int
+    """The size of the KV cache, in bytes."""
+
     adapters: tuple[str, ...] = ()
+    """The adapters that requests may ask for, by name."""
 
 
 class ModelReport(Wire):

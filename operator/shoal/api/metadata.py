@@ -9,6 +9,7 @@ from shoal.api.base import Spec
 from shoal.api.rules import Rule, matching
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$"
 LABEL_KEY = (
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
@@ -18,10 +19,12 @@ LABEL_KEY = (
 # The metadata that people write; the rest is the API server's.
 WRITTEN = ("name", "namespace", "labels", "annotations")
 
-
-_ENDS = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
-_KEY = "a key such as team or example.com/team, at most 63 after the slash"
+LABEL_WORDS = (
+    "expected letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
+)
+_KEY = "expected a key such as team or example.com/team, at most 63 after the slash"
 _NAME = "expected lower-case letters, digits and '-', at most 63 (RFC 1123)"
+_SUBDOMAIN = "expected lower-case letters, digits, '-' and '.', at most 253 (RFC 1123)"
 _SHORT_PREFIX = Rule(
     "expected at most 253 characters before the slash",
     cel="!self.contains('/') || self.indexOf('/') <= 253",
@@ -29,8 +32,10 @@ _SHORT_PREFIX = Rule(
 )
 
 Name = Annotated[str, Field(max_length=63), matching(NAME, _NAME)]
-LabelKey = Annotated[str, matching(LABEL_KEY, f"expected {_KEY}"), _SHORT_PREFIX]
-LabelValue = Annotated[str, Field(max_length=63), matching(LABEL_VALUE, f"expected {_ENDS}")]
+# What Secrets, claims and classes may be called, which are not ours.
+Subdomain = Annotated[str, Field(max_length=253), matching(SUBDOMAIN, _SUBDOMAIN)]
+LabelKey = Annotated[str, Field(max_length=253 + 1 + 63), matching(LABEL_KEY, _KEY), _SHORT_PREFIX]
+LabelValue = Annotated[str, Field(max_length=63), matching(LABEL_VALUE, LABEL_WORDS)]
 
 # What the API server itself asks of the metadata of everything.
 _ANNOTATIONS = Rule(
@@ -44,6 +49,8 @@ class ObjectMeta(Spec):
     """`metadata`: what a person may write, and what the API server adds."""
 
     name: Name
+    """What it is called within its namespace, if it has one."""
+
     namespace: Name | None = None
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     annotations: Annotated[dict[LabelKey, str], _ANNOTATIONS] = Field(default_factory=dict)

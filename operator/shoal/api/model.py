@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from shoal.api.base import OneOf, Spec, Wire
-from shoal.api.conditions import Condition, Failure
+from shoal.api.conditions import Conditions, Failure
 from shoal.api.ledger import GenerationFacts
-from shoal.api.metadata import LabelValue, Name, ObjectMeta
+from shoal.api.metadata import LABEL_VALUE, LABEL_WORDS, Name, ObjectMeta
 from shoal.api.quantity import ByteSize, ByteSizeOrZero, Cores, Duration, Quantity, Timeout
 from shoal.api.rules import ListMap, Rule, matching
 from shoal.api.tensors import TensorSpec
@@ -23,14 +23,13 @@ ADAPTER_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 
 _URI = f"expected an address that begins with one of {', '.join(PREFIXES)}"
 _DIGEST = "expected sha256: and 64 hexadecimal digits in lower case"
-_ENDS = "expected letters, digits, '-', '_' and '.', a letter or digit at each end"
 _MIG = "expected a MIG profile such as 1g.10gb"
 
 Uri = Annotated[str, Field(max_length=2048), matching(URI, _URI)]
 Digest = Annotated[str, Field(max_length=71), matching(DIGEST, _DIGEST)]
-AdapterName = Annotated[str, Field(max_length=63), matching(ADAPTER_NAME, _ENDS)]
+AdapterName = Annotated[str, Field(max_length=63), matching(ADAPTER_NAME, LABEL_WORDS)]
 MigProfile = Annotated[str, Field(max_length=16), matching(MIG_PROFILE, _MIG)]
-Product = Annotated[LabelValue, Field(min_length=1)]
+Product = Annotated[str, Field(min_length=1, max_length=63), matching(LABEL_VALUE, LABEL_WORDS)]
 
 
 class Task(StrEnum):
@@ -90,11 +89,7 @@ class Source(Spec):
 
 
 class SessionOptions(Spec):
-    """The ONNX Runtime session options that are safe to hand to a Model's owner.
-
-    `inter_op_num_threads` above 1 takes effect with `execution_mode: parallel`. Spinning threads
-    answer sooner and take the processor from everybody else.
-    """
+    """The ONNX Runtime session options that are safe to hand to a Model's owner."""
 
     graph_optimization_level: Literal["disabled", "basic", "extended", "all"] = "all"
     """How far the graph is rewritten before it runs."""
@@ -103,10 +98,11 @@ class SessionOptions(Spec):
     """Whether nodes of the graph run one after another, or beside each other."""
 
     inter_op_num_threads: StrictInt = Field(default=1, ge=1, le=256)
-    """Threads for nodes beside each other."""
+    """Threads for nodes beside each other; above 1 in parallel mode only."""
 
     allow_spinning: StrictBool = False
-    """Whether threads that wait keep their processor busy."""
+    """Whether threads that wait keep their processor busy: they answer sooner, and take it from
+    everybody else."""
 
     enable_mem_pattern: StrictBool = True
     """Whether memory is laid out by what the last run of the same shapes took."""
@@ -311,27 +307,43 @@ class ReplicaCount(Wire):
     """Replicas that are wanted, and those that answer, with whichever generation."""
 
     desired: int = 0
+    """Replicas that are wanted."""
+
     ready: int = 0
+    """Replicas that answer."""
 
 
 class Placement(Wire):
-    """Where the replicas run, and which part of a GPU each has: `gpu_share` of one, that is
-    `gpu_memory`, or `gpus` whole ones.
-    """
+    """Where the replicas run, and what each has of GPUs: a share of one, or whole ones."""
 
     pool: str
+    """The pool of the Fleet."""
+
     gpu_share: float | None = None
+    """The share of one GPU, from 0 to 1."""
+
     gpu_memory: str | None = None
+    """The share in bytes, as a quantity."""
+
     gpus: int | None = None
+    """How many whole GPUs."""
 
 
 class ModelFacts(Wire):
     """What was learnt from the model itself once it was loaded."""
 
     bytes: int = 0
+    """The size of its files, in bytes."""
+
     inputs: tuple[TensorSpec, ...] = ()
+    """What it takes."""
+
     outputs: tuple[TensorSpec, ...] = ()
+    """What it answers."""
+
     precision: str | None = None
+    """What its weights are kept in."""
+
     generation: GenerationFacts | None = None
 
 
@@ -339,9 +351,17 @@ class ModelStatus(Wire):
     """What is true of a Model now."""
 
     observed_generation: int = 0
-    conditions: tuple[Condition, ...] = ()
+    """The newest generation of the spec that was seen."""
+
+    conditions: Conditions = ()
+    """What is true of it, and why."""
+
     url: str | None = None
+    """Where it answers."""
+
     revision: str | None = None
+    """What answers there: a short hash of the bytes, and of how they are read."""
+
     replicas: ReplicaCount = ReplicaCount()
     model: ModelFacts | None = None
     placement: Placement | None = None

@@ -6,7 +6,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from shoal.api.base import Spec
 from shoal.api.label_selector import LabelSelector
-from shoal.api.metadata import LabelKey, Name
+from shoal.api.metadata import LabelKey, Name, Subdomain
 from shoal.api.quantity import ByteSize, Quantity
 from shoal.api.rules import Rule, matching
 
@@ -70,10 +70,10 @@ class Ingress(Spec):
     host: Hostname
     """The host name that requests come to."""
 
-    class_name: Name | None = None
+    class_name: Subdomain | None = None
     """The IngressClass; the cluster's default if it is not said."""
 
-    tls_secret_name: Name | None = None
+    tls_secret_name: Subdomain | None = None
     """A Secret of the Fleet's namespace with the certificate; without it, plain HTTP."""
 
     annotations: Annotations = Field(default_factory=dict)
@@ -83,13 +83,13 @@ class Ingress(Spec):
 class Gateway(Spec):
     """A Gateway of the Gateway API that the Fleet's route is attached to."""
 
-    name: Name
+    name: Subdomain
     """The Gateway."""
 
     namespace: Name | None = None
     """Its namespace; the Fleet's if it is not said."""
 
-    section_name: Name | None = None
+    section_name: Subdomain | None = None
     """One of its listeners; all of them if it is not said."""
 
 

@@ -71,7 +71,14 @@ def _title(manifest: Mapping[str, Any]) -> str:
 
 
 def _problems(kind: type[Model] | type[Fleet], error: ValidationError) -> tuple[str, ...]:
-    return tuple(_problem(kind, detail) for detail in error.errors(include_url=False))
+    details = error.errors(include_url=False)
+    return tuple(_problem(kind, detail) for detail in details if not _follows(detail))
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short because what is in it is wrong, which is said anyway."""
+    too_short = detail["type"] == "too_short"
+    return too_short and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _problem(kind: type[Model] | type[Fleet], detail: ErrorDetails) -> str:
@@ -113,6 +120,10 @@ def _unsupported(shown: str, said: Mapping[str, Any]) -> str:
     return f"Unsupported value: {shown}: supported values: {values}"
 
 
+def _too_many(_: str, said: Mapping[str, Any]) -> str:
+    return f"Too many: {said['actual_length']}: must have at most {said['max_length']} items"
+
+
 def _of_type(name: str) -> Callable[[str, Mapping[str, Any]], str]:
     return lambda shown, _: _invalid(shown, f"must be of type {name}")
 
@@ -129,7 +140,7 @@ _COMPLAINTS: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
     "duplicate": lambda _, said: f"Duplicate value: {_shown(said['key'])}",
     "enum": _unsupported,
     "literal_error": _unsupported,
-    "too_long": lambda _, said: f"Too many: must have at most {said['max_length']} items",
+    "too_long": _too_many,
     "string_too_long": lambda _, said: f"Too long: may not be more than {said['max_length']} bytes",
     "too_short": _should("have at least {min_length} items"),
     "string_too_short": _should("be at least {min_length} chars long"),

@@ -28,12 +28,19 @@ class Datatype(StrEnum):
 
 
 class TensorSpec(Wire):
-    """One input or output of a model. A dimension of -1 is any size; an optional input may lack."""
+    """One input or output of a model."""
 
     name: str
+    """What requests and answers call it."""
+
     datatype: Datatype
+    """Its datatype in the Open Inference Protocol."""
+
     shape: tuple[int, ...]
+    """Its dimensions; -1 is any size."""
+
     optional: bool = False
+    """Whether a request may lack it."""
 
     @model_serializer(mode="wrap")
     def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -35,7 +35,7 @@ _COLUMNS = {
     MODELS: (
         Column("Task", ".spec.task", "What the model means."),
         Column("Replicas", ".status.replicas.ready", "Replicas that answer.", "integer"),
-        Column("GPU", ".status.placement.gpuMemory", "Memory of a GPU that each replica has."),
+        Column("GPU", ".status.placement['gpuMemory','gpus']", "What each replica has of GPUs."),
         Column("URL", ".status.url", "Where it answers.", priority=1),
         Column("Revision", ".status.revision", "What answers there.", priority=1),
     ),

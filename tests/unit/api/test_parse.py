@@ -172,7 +172,7 @@ def test_a_refusal_names_path_value_and_expectation(spec, problem):
 
 
 PIRATE = {"name": "pirate", "uri": "file:///models/pirate"}
-NAMES = "letters, digits, '-', '_' and '.', a letter or digit at each end"
+NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ NAMES = "letters, digits, '-', '_' and '.', a letter or digit at each end"
             {"adapters": [PIRATE, PIRATE | {"uri": URI}]},
             'adapters.1: Duplicate value: {"name": "pirate"}',
         ),
-        ({"adapters": [PIRATE] * 129}, "adapters: Too many: must have at most 128 items"),
+        ({"adapters": [PIRATE] * 129}, "adapters: Too many: 129: must have at most 128 items"),
         (
             {"adapters": [PIRATE, PIRATE | {"name": "echo"}]},
             'adapters: Invalid value: [{"name": "pirate", "uri": "file:///models/pirate"}, ',
