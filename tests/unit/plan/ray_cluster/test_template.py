@@ -136,6 +136,11 @@ def test_labels_that_others_select_by_stay():
     assert metadata["annotations"] == {"a": "b"}
 
 
+def test_kuberay_names_the_pods():
+    said = {"name": "mine", "namespace": "elsewhere"}
+    assert template_of({"metadata": said})["metadata"].keys() == {"labels"}
+
+
 def test_kuberays_annotations_are_its_own():
     said = {"metadata": {"annotations": {"ray.io/overwrite-container-cmd": "true"}}}
     assert template_of(said)["metadata"]["annotations"] == {}
