@@ -225,8 +225,8 @@ class WorkerCount(Wire):
 
 
 class PoolInventory(Wire):
-    """What a pool is made of: `nodes` could hold its workers now, with `gpus` of `gpu_memory` bytes
-    each. Which GPUs they were is kept while the nodes are away.
+    """What a pool is made of: `nodes` could hold its workers, with `gpus` of `gpu_memory` bytes
+    each. Kept while the nodes are away.
     """
 
     name: str

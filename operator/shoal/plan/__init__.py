@@ -12,6 +12,6 @@ was decided before; the other modules decide one thing each:
   Fleet's (`fleet_status` from `provisioned`, `pod_trouble`, `upgrade` and `trouble`); which
   transitions are worth an event (`events`);
 - what KubeRay is told of pods (`ray_cluster`) and says of them (`ray_clusters`), which other
-  objects a Fleet has (`owned`), which Ray cluster its address leads to (`serving_cluster`) and which
-  address people are told (`public_address`).
+  objects a Fleet has (`owned`), which Ray cluster its address leads to (`serving_cluster`) and
+  which address people are told (`public_address`).
 """
