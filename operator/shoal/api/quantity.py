@@ -4,6 +4,7 @@ Both stay the text that a person wrote, so a resource reads back as it was appli
 value in SI units.
 """
 
+import functools
 import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
@@ -83,11 +84,16 @@ class Quantity(_Notation):
     @property
     def value(self) -> Decimal:
         """In units: cores for a CPU quantity, bytes for a memory quantity."""
-        number, suffix = re.fullmatch(r"([0-9.]+)(.*)", self).groups()  # type: ignore[union-attr]
-        if suffix in _BINARY:
-            return Decimal(number) * Decimal(2 ** _BINARY[suffix])
-        exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
-        return Decimal(number).scaleb(exponent)
+        return _in_units(str(self))
+
+
+@functools.lru_cache(maxsize=4096)  # The same few are asked for all the time.
+def _in_units(text: str) -> Decimal:
+    number, suffix = re.fullmatch(r"([0-9.]+)(.*)", text).groups()  # type: ignore[union-attr]
+    if suffix in _BINARY:
+        return Decimal(number) * Decimal(2 ** _BINARY[suffix])
+    exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
+    return Decimal(number).scaleb(exponent)
 
 
 class Duration(_Notation):
