@@ -6,11 +6,17 @@ READY := $(VENV)/.ready
 PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
   --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
+# What builds the images: docker, podman or buildah.
+IMAGE_TOOL ?= docker
+REGISTRY ?= localhost
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' operator/shoal/__init__.py)
+IMAGE = $(IMAGE_TOOL) build --build-arg VERSION=$(VERSION) $(ARGS)
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint bench image image-gpu lock clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 
 run: $(READY) ## Serve the sample models on this machine until Ctrl-C; more words for it in ARGS="--port 8001"
 	@$(BIN)/shoal up -f manifests/samples $(ARGS)
@@ -26,6 +32,13 @@ lint: $(READY) ## Check style, types and the boundaries between packages
 
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
+
+image: ## Build both images, for CPUs; other words in IMAGE_TOOL=podman REGISTRY=my.registry/shoal ARGS="--build-arg BASE=..."
+	$(IMAGE) --file operator/Dockerfile --tag $(REGISTRY)/shoal-operator:$(VERSION) .
+	$(IMAGE) --file serving/Dockerfile --tag $(REGISTRY)/shoal-serving:$(VERSION) .
+
+image-gpu: ## Build the serving image for GPUs: several gigabytes of CUDA
+	$(IMAGE) --build-arg VARIANT=gpu --file serving/Dockerfile --tag $(REGISTRY)/shoal-serving:$(VERSION)-gpu .
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows; the images take what the tests ran with
 	@$(PIN) pyproject.toml --extra dev --upgrade --output-file requirements/dev.txt
