@@ -6,8 +6,14 @@ READY := $(VENV)/.ready
 PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
   --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
+# What builds the images: docker, podman or buildah.
+IMAGE_TOOL ?= docker
+REGISTRY ?= localhost
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' operator/shoal/__init__.py)
+IMAGE = $(IMAGE_TOOL) build --build-arg VERSION=$(VERSION) $(ARGS)
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint crds bench cluster cluster-down lock clean
+.PHONY: help run test lint crds bench image image-gpu cluster cluster-down lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -35,6 +41,13 @@ cluster: $(READY) ## Start a real Kubernetes on this machine, as root; a shell t
 
 cluster-down: $(READY) ## Remove every trace of it
 	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster down
+
+image: ## Build both images, for CPUs; other words in IMAGE_TOOL=podman REGISTRY=my.registry/shoal ARGS="--build-arg BASE=..."
+	$(IMAGE) --file operator/Dockerfile --tag $(REGISTRY)/shoal-operator:$(VERSION) .
+	$(IMAGE) --file serving/Dockerfile --tag $(REGISTRY)/shoal-serving:$(VERSION) .
+
+image-gpu: ## Build the serving image for GPUs: several gigabytes of CUDA
+	$(IMAGE) --build-arg VARIANT=gpu --file serving/Dockerfile --tag $(REGISTRY)/shoal-serving:$(VERSION)-gpu .
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows; the images take what the tests ran with
 	@$(PIN) pyproject.toml --extra dev --upgrade --output-file requirements/dev.txt
