@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint crds bench cluster cluster-down lock clean
+.PHONY: help run test lint crds manifests bench cluster cluster-down lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ lint: $(READY) ## Check style, types and the boundaries between packages
 
 crds: $(READY) ## Write the CustomResourceDefinitions that shoal.api says, for kubectl and for the chart
 	@$(BIN)/python -m shoal.crds manifests/crds helm/shoal/files/crds
+
+manifests: crds ## Write what is made of the chart: manifests/install.yaml, and what tests compare with
+	@PYTHONPATH=tests/cluster:tests/support $(BIN)/python -m shoal_chart
 
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
