@@ -18,11 +18,12 @@ GOLDEN = ROOT / "tests" / "cluster" / "chart"
 EVERYTHING = GOLDEN / "everything.values.yaml"
 NAMESPACE = "shoal-system"
 KUBERNETES = "1.36.0"
-# What `helm install` and `helm upgrade` are told. Where nothing runs pods, a hook would wait for ever.
+# What `helm install` and `helm upgrade` are told. Without a node a hook would wait for ever.
 RELEASE = ("shoal", str(CHART), "--namespace", NAMESPACE, "--no-hooks")
 
 _HEAD = f"""\
-# Shoal without Helm, made from helm/shoal by `make manifests`: kubectl apply --server-side -f manifests/install.yaml
+# Shoal without Helm, made from helm/shoal by `make manifests`:
+#   kubectl apply --server-side -f manifests/install.yaml
 # `kubectl delete -f` of this file removes the CRDs too, and with them every Model and Fleet.
 apiVersion: v1
 kind: Namespace

@@ -1,4 +1,4 @@
-"""What the chart runs once: the default Fleet's Job and the pod of `helm test`, with their own accounts."""
+"""The default Fleet's Job and the pod of `helm test`, with the accounts that they have."""
 
 import asyncio
 import json
@@ -134,5 +134,5 @@ async def test_helm_test_finds_what_is_missing_and_passes_when_nothing_is(instal
     ]
     assert installed.get("models", "-A")["items"] == []
     operator.ready = False
-    with pytest.raises(WorldUnavailable, match="not ready: .*503: the watches are not there yet"):
+    with pytest.raises(WorldUnavailable, match=r"not ready: .*503: the watches are not there yet"):
         await run_test(pod, operator.address, patience_s=0)

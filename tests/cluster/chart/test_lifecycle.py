@@ -36,7 +36,7 @@ def eventually(check, seconds=30):
 
 @pytest.fixture
 def previous(tmp_path):
-    """The chart as a release before this one might have been: its CRDs print nothing of their own."""
+    """The chart as it might have been before: its CRDs print no columns of their own."""
     chart = tmp_path / "shoal"
     shutil.copytree(CHART, chart)
     description = chart / "Chart.yaml"
@@ -68,7 +68,7 @@ def test_an_upgrade_that_changes_nothing_changes_nothing(installed):
 
 
 def versions(cluster):
-    """Whatever is written gets a new one, or a new generation if it has a status beside its spec."""
+    """What is written gets a new one; a new generation where there is a status beside."""
     every = (*left(cluster), *cluster.get("crd", "-l", OWN)["items"])
     metas = ((one["kind"], one["metadata"]) for one in every if one["kind"] != "Pod")
     return {
@@ -94,9 +94,7 @@ def test_everything_goes_when_the_crds_are_not_kept(installed):
     installed.helm("uninstall", "shoal", "--namespace", NAMESPACE, "--wait", "--timeout=60s")
     assert left(installed) == []
     assert installed.get("crd", "-l", OWN)["items"] == []
-    with pytest.raises(
-        CommandFailed, match="could not find the requested resource|have a resource"
-    ):
+    with pytest.raises(CommandFailed, match=r"could not find the requested|have a resource"):
         installed.get("models")
 
 
