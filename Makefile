@@ -3,9 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
+  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+# What builds the images: docker, podman or buildah.
+IMAGE_TOOL ?= docker
+REGISTRY ?= localhost
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' operator/shoal/__init__.py)
+IMAGE = $(IMAGE_TOOL) build --build-arg VERSION=$(VERSION) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint crds manifests bench cluster cluster-down lock clean
+.PHONY: help run test lint crds manifests bench image image-gpu cluster cluster-down lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -31,16 +39,25 @@ manifests: crds ## Write what is made of the chart: manifests/install.yaml, and 
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
 
+image: ## Build both images, for CPUs; other words in IMAGE_TOOL=podman REGISTRY=my.registry/shoal ARGS="--build-arg BASE=..."
+	$(IMAGE) --file operator/Dockerfile --tag $(REGISTRY)/shoal-operator:$(VERSION) .
+	$(IMAGE) --file serving/Dockerfile --tag $(REGISTRY)/shoal-serving:$(VERSION) .
+
+image-gpu: ## Build the serving image for GPUs: several gigabytes of CUDA
+	$(IMAGE) --build-arg VARIANT=gpu --file serving/Dockerfile --tag $(REGISTRY)/shoal-serving:$(VERSION)-gpu .
+
 cluster: $(READY) ## Start a real Kubernetes on this machine, as root; use it with eval "$$(make -s cluster)"
 	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up
 
 cluster-down: $(READY) ## Remove every trace of it
 	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster down
 
-lock: $(READY) ## Pin the newest versions that pyproject.toml allows
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --quiet --output-file requirements/dev.txt
+lock: $(READY) ## Pin the newest versions that pyproject.toml allows; the images take what the tests ran with
+	@$(PIN) pyproject.toml --extra dev --upgrade --output-file requirements/dev.txt
+	@for image in operator serving serving-gpu; do \
+	  $(PIN) pyproject.toml --extra $$image --constraint requirements/dev.txt --upgrade --output-file requirements/$$image.txt || exit; \
+	done
+	@$(PIN) --group build --constraint requirements/dev.txt --upgrade --output-file requirements/build.txt
 
 clean: ## Remove the environment and caches of this folder
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,142 @@
+"""The two images, and the archives that a container runtime imports."""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from productimages.base import BASE, ensure_base
+from productimages.needs import ensure_packages
+from productimages.pip_settings import lent
+from productimages.storage import Container, Storage, cache_folder, locked
+
+ROOT = Path(__file__).parents[3]
+# What the Dockerfiles take from the repository; `.dockerignore` lets nothing else in.
+SOURCES = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    ".dockerignore",
+    "requirements/build.txt",
+    "manifests/samples/models",
+    "operator/shoal",
+    "serving/shoal_serving",
+)
+# Of each image: worktrees that differ do not take each other's archives away.
+KEPT = 3
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: its `name` in the cluster, its Dockerfile, and the locks it installs."""
+
+    name: str
+    dockerfile: str
+    locks: tuple[str, ...]
+
+    @property
+    def short_name(self) -> str:
+        """Such as `operator`, of `localhost/shoal-operator:dev`."""
+        return Path(self.dockerfile).parent.name
+
+    @property
+    def dependencies(self) -> str:
+        """The name of the build stage that is the same for every change of the sources."""
+        return f"localhost/shoal-{self.short_name}-dependencies:dev"
+
+
+OPERATOR = Image(
+    name="localhost/shoal-operator:dev",
+    dockerfile="operator/Dockerfile",
+    locks=("requirements/operator.txt",),
+)
+SERVING = Image(
+    name="localhost/shoal-serving:dev",
+    dockerfile="serving/Dockerfile",
+    locks=("requirements/serving.txt", "requirements/serving-gpu.txt"),
+)
+IMAGES = (OPERATOR, SERVING)
+
+
+def archive(image: Image) -> Path:
+    """A docker archive of the image, as the repository is now; built if it never was.
+
+    Raises MissingHere where the machine cannot build, CommandFailed when the build fails.
+    """
+    path = archives_folder() / f"{image.short_name}-{key(image)}.tar"
+    if not path.exists():
+        with locked():
+            if not path.exists():
+                _build(image, path)
+    os.utime(path)
+    return path
+
+
+@contextmanager
+def container(image: Image) -> Iterator[Container]:
+    """A container of the image as the repository is now, to run commands in."""
+    path = archive(image)
+    with locked(), Storage() as storage:
+        if not storage.has(_kept_as(path)):
+            storage.load(path, _kept_as(path))
+        with storage.container(_kept_as(path)) as made:
+            yield made
+
+
+def archives_folder() -> Path:
+    """Where archives are kept between runs."""
+    folder = cache_folder() / "images"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def key(image: Image) -> str:
+    """Of everything that the image is made from: 12 hex digits."""
+    digest = hashlib.sha256(repr((image, BASE)).encode())
+    for path in _files(image):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(ROOT)} {content}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def _files(image: Image) -> Iterator[Path]:
+    for name in (image.dockerfile, *image.locks, *SOURCES):
+        path = ROOT / name
+        found = path.rglob("*") if path.is_dir() else [path]
+        yield from sorted(one for one in found if one.is_file() and "__pycache__" not in one.parts)
+
+
+def _build(image: Image, path: Path) -> None:
+    ensure_packages()
+    began = time.monotonic()
+    say(f"building {image.name} ...")
+    with Storage() as storage, lent() as options:
+        ensure_base(storage)
+        # Named, so that the layers of the dependencies outlive `prune`.
+        for name, target in ((image.dependencies, "dependencies"), (_kept_as(path), None)):
+            storage.build(name, ROOT, ROOT / image.dockerfile, target, options)
+        storage.save(_kept_as(path), path, image.name)
+        _forget_old_ones(image, storage)
+    say(f"built {image.name} in {time.monotonic() - began:.0f} s")
+
+
+def _kept_as(path: Path) -> str:
+    """The name in buildah's storage of what the archive holds."""
+    return f"localhost/{path.stem}:kept"
+
+
+def _forget_old_ones(image: Image, storage: Storage) -> None:
+    found = archives_folder().glob(f"{image.short_name}-*.tar")
+    for old in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+        old.unlink()
+        storage.remove(_kept_as(old))
+    storage.prune()
+
+
+def say(text: str) -> None:
+    """Tell whoever waits."""
+    print(f"images: {text}", file=sys.stderr, flush=True)
