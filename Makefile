@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' operator/shoal/__init
 IMAGE = $(IMAGE_TOOL) build --build-arg VERSION=$(VERSION) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint crds bench image image-gpu cluster cluster-down lock clean
+.PHONY: help run test lint crds manifests bench image image-gpu cluster cluster-down lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ lint: $(READY) ## Check style, types and the boundaries between packages
 crds: $(READY) ## Write the CustomResourceDefinitions that shoal.api says, for kubectl and for the chart
 	@$(BIN)/python -m shoal.crds manifests/crds helm/shoal/files/crds
 
+manifests: crds ## Write what is made of the chart: manifests/install.yaml, and what tests compare with
+	@PYTHONPATH=tests/cluster:tests/support $(BIN)/python -m shoal_chart
+
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -48,6 +51,12 @@ image: ## Build both images, for CPUs; other words in IMAGE_TOOL=podman REGISTRY
 
 image-gpu: ## Build the serving image for GPUs: several gigabytes of CUDA
 	$(IMAGE) --build-arg VARIANT=gpu --file serving/Dockerfile --tag $(REGISTRY)/shoal-serving:$(VERSION)-gpu .
+
+cluster: $(READY) ## Start a real Kubernetes on this machine, as root; use it with eval "$$(make -s cluster)"
+	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up
+
+cluster-down: $(READY) ## Remove every trace of it
+	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster down
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows; the images take what the tests ran with
 	@$(PIN) pyproject.toml --extra dev --upgrade --output-file requirements/dev.txt

@@ -26,7 +26,7 @@ async def check(
 
     Raises:
         KindMissing: a resource is not served; it says what to install.
-        WorldUnavailable: the API server refuses a sound Model, or the operator is not ready in time.
+        WorldUnavailable: the API server refuses a sound Model, or the operator is not ready.
     """
     for kind in (MODEL, FLEET, RAY_SERVICE):
         await api.call("list", kind, query={"limit": "1"})

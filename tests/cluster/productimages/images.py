@@ -15,13 +15,14 @@ from productimages.pip_settings import lent
 from productimages.storage import Container, Storage, cache_folder, locked
 
 ROOT = Path(__file__).parents[3]
-# What both Dockerfiles take from the repository; `.dockerignore` lets nothing else in.
+# What the Dockerfiles take from the repository; `.dockerignore` lets nothing else in.
 SOURCES = (
     "pyproject.toml",
     "README.md",
     "LICENSE",
     ".dockerignore",
     "requirements/build.txt",
+    "manifests/samples/models",
     "operator/shoal",
     "serving/shoal_serving",
 )
