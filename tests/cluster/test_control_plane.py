@@ -1,0 +1,150 @@
+"""The harness itself: an API server that starts, breaks as it is told, and leaves nothing."""
+
+import http
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from testcluster.commands import CommandFailed
+from testcluster.control_plane import ControlPlane
+from testcluster.state import MARK, State, all_states, sweep
+
+OWNER = """
+import os, sys
+from testcluster.control_plane import ControlPlane
+running = ControlPlane(controller_manager=False).start()
+print(running.state.root, running.state.reaper.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def owner():
+    """Another process with a control plane: itself, the folder, and its reaper."""
+    path = os.pathsep.join(sys.path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER],
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    root, reaper = process.stdout.readline().split()
+    yield process, Path(root), psutil.Process(int(reaper))
+    process.kill()
+    process.communicate()
+    sweep()
+
+
+def eventually(check, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def marked(root):
+    return State(root).processes()
+
+
+def test_it_answers_kubectl_and_helm(control_plane):
+    assert "default" in control_plane.kubectl("get", "namespaces", "-o", "name")
+    assert control_plane.helm("list", "-q") == ""
+
+
+def test_a_refusal_says_what_kubectl_says(control_plane):
+    with pytest.raises(CommandFailed, match='namespaces "no-such" not found'):
+        control_plane.kubectl("get", "namespace", "no-such")
+
+
+def test_the_controller_manager_makes_service_accounts(control_plane):
+    control_plane.kubectl("create", "namespace", "with-account")
+    eventually(lambda: control_plane.get("serviceaccounts", "-n", "with-account")["items"])
+
+
+def test_a_service_account_and_a_user_are_who_they_are(control_plane):
+    control_plane.kubectl("create", "namespace", "people")
+    control_plane.kubectl("create", "serviceaccount", "robot", "-n", "people")
+    robot = control_plane.kubeconfig_of_service_account("people", "robot")
+    ann = control_plane.kubeconfig_of_user("ann", "readers")
+
+    def who(kubeconfig):
+        return control_plane.kubectl("auth", "whoami", kubeconfig=kubeconfig)
+
+    assert "system:serviceaccount:people:robot" in who(robot)
+    assert "ann" in who(ann)
+    assert "readers" in who(ann)
+
+
+def test_two_run_side_by_side(control_plane, fresh_control_plane):
+    control_plane.kubectl("create", "configmap", "here", "--from-literal=a=b")
+    with pytest.raises(CommandFailed, match="not found"):
+        fresh_control_plane.kubectl("get", "configmap", "here")
+
+
+def test_what_is_stored_outlives_the_api_server(fresh_control_plane):
+    fresh_control_plane.kubectl("create", "configmap", "kept", "--from-literal=a=b")
+    url = fresh_control_plane.url
+    fresh_control_plane.restart_api_server()
+    fresh_control_plane.kill_api_server()
+    assert not fresh_control_plane.ready()
+    fresh_control_plane.start_api_server()
+    assert fresh_control_plane.url == url
+    assert fresh_control_plane.get("configmap", "kept")["data"] == {"a": "b"}
+
+
+def test_a_paused_api_server_is_silent_and_comes_back(fresh_control_plane):
+    fresh_control_plane.pause_api_server()
+    with pytest.raises(CommandFailed, match=r"[Tt]imeout|deadline"):
+        fresh_control_plane.kubectl("get", "--raw", "/readyz", "--request-timeout=1s")
+    fresh_control_plane.resume_api_server()
+    assert fresh_control_plane.request("GET", "/readyz")[0] == http.HTTPStatus.OK
+
+
+def test_kuberay_knows_its_resources(fresh_control_plane):
+    fresh_control_plane.install_kuberay_crds()
+    assert fresh_control_plane.get("rayservices")["items"] == []
+
+
+@pytest.mark.kubernetes_api
+def test_stopping_leaves_nothing():
+    with ControlPlane() as running:
+        root = running.state.root
+        assert marked(root)
+    assert not root.exists()
+    assert not marked(root)
+
+
+def test_a_cluster_ends_when_its_owner_is_killed(fresh_control_plane, owner):
+    process, root, _ = owner
+    process.kill()
+    process.wait()
+    eventually(lambda: not root.exists())
+    assert not marked(root)
+    assert fresh_control_plane.ready()
+
+
+def test_what_a_dead_owner_left_is_ended_by_the_next_start(fresh_control_plane, owner):
+    process, root, reaper = owner
+    reaper.send_signal(signal.SIGKILL)
+    process.kill()
+    process.wait()
+    assert marked(root)
+    with ControlPlane(controller_manager=False):
+        assert not root.exists()
+        assert not marked(root)
+    assert fresh_control_plane.ready()
+
+
+@pytest.mark.kubernetes_api
+def test_the_living_are_left_alone(owner):
+    process, root, _ = owner
+    sweep()
+    assert process.poll() is None
+    assert root in [state.root for state in all_states()]
+    assert {one.environ()[MARK] for one in marked(root)} == {str(root)}

@@ -1,0 +1,9 @@
+"""A real Kubernetes on this machine, for tests, for the bench and for people.
+
+`binaries` builds Kubernetes and its company from pinned Go modules, once. `control_plane` runs an
+API server with what it needs, in about three seconds, several side by side. `state` is the folder
+of one cluster: whatever becomes of its owner, everything that was started for it can be found
+from there, and ended. `plugin` gives all that to pytest.
+
+Nothing here knows Shoal; nothing here changes the machine outside of its own folders.
+"""

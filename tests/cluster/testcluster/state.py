@@ -1,0 +1,201 @@
+"""The folder of one cluster, and how everything that was started for it is found and ended.
+
+Every process that belongs to a cluster carries the folder's name in its environment, where neither
+a parent's death nor a new session can take it away. So nothing needs to be written down when
+something is started, and nothing is forgotten when the owner dies between two steps.
+
+A cluster belongs to the process that made it. It ends with its owner: by `stop`, by the reaper
+that watches the owner, or by the next cluster's `sweep`. A kept cluster has no owner and stays
+until somebody asks for its end.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from testcluster.binaries import cache_folder
+
+PREFIX = "shoal-cluster-"
+MARK = "SHOAL_TEST_CLUSTER"
+PATIENCE_S = 30.0
+# psutil derives when a process started from the time of boot, which clock steps may shift a little.
+SAME_START_S = 2.0
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+@dataclass
+class State:
+    """One cluster's folder; `root` is its absolute path."""
+
+    root: Path
+    reaper: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def create(cls, kept: bool = False) -> "State":
+        """A new folder, after what dead owners left has been ended.
+
+        A `kept` cluster outlives this process.
+        """
+        with locked():
+            sweep_locked()
+            state = cls(Path(tempfile.mkdtemp(prefix=PREFIX)))
+            state.root.chmod(0o755)
+            owner = None if kept else {"pid": os.getpid(), "started": _started(os.getpid())}
+            (state.root / "owner.json").write_text(json.dumps(owner))
+        if not kept:
+            state.reaper = _watch(state.root)
+        return state
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which names whatever else must be the cluster's own."""
+        return self.root.name
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process of this cluster must have in its environment."""
+        return {MARK: str(self.root)}
+
+    def folder(self, name: str) -> Path:
+        """A folder in the folder, made if it is missing."""
+        path = self.root / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def owner_lives(self) -> bool:
+        """Whether the process that made it runs, or the cluster is kept."""
+        try:
+            owner = json.loads((self.root / "owner.json").read_text())
+        except (OSError, ValueError):
+            return False
+        return owner is None or _is_running(owner["pid"], owner["started"])
+
+    def is_kept(self) -> bool:
+        """Whether it stays although nobody owns it."""
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((self.root / "owner.json").read_text()) is None
+        return False
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that was started for this cluster and is not gone."""
+        return [one for one in psutil.process_iter() if _mark(one) == str(self.root)]
+
+    def end(self) -> None:
+        """End every process of the cluster and remove the folder."""
+        self._end_reaper()
+        deadline = time.monotonic() + PATIENCE_S
+        while left := self.processes():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.root}: these do not end: {left}")
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(left, timeout=1)
+        self._remove()
+
+    def _end_reaper(self) -> None:
+        if self.reaper is not None:
+            self.reaper.kill()
+            self.reaper.wait()
+            self.reaper = None
+
+    def _remove(self) -> None:
+        _remove_cgroups(self.name)
+        # The kernel takes a moment to let go of the mounts of a namespace that has ended.
+        deadline = time.monotonic() + PATIENCE_S
+        while self.root.exists():
+            shutil.rmtree(self.root, ignore_errors=time.monotonic() < deadline)
+
+
+def all_states() -> list[State]:
+    """The folders of this user's clusters, whoever owns them."""
+    folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}*")
+    return [State(path) for path in sorted(folders) if _is_ours(path)]
+
+
+def sweep() -> None:
+    """End what dead owners left."""
+    with locked():
+        sweep_locked()
+
+
+def sweep_locked() -> None:
+    """As `sweep`, for whoever holds the lock."""
+    for state in all_states():
+        if not state.owner_lives():
+            state.end()
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Hold the lock of all clusters of this user: none is made or swept by another meanwhile."""
+    with (cache_folder() / "clusters.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _watch(root: Path) -> subprocess.Popen[bytes]:
+    """Start the reaper. It has a session of its own, so that Ctrl-C does not end it first."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    return subprocess.Popen(
+        [sys.executable, "-m", "testcluster.reaper", str(os.getpid()), str(root)],
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.is_dir() and path.stat().st_uid == os.getuid()
+    return False
+
+
+def _mark(process: psutil.Process) -> str | None:
+    with contextlib.suppress(psutil.Error, OSError):
+        return process.environ().get(MARK)
+    return None
+
+
+def _started(pid: int) -> float:
+    return psutil.Process(pid).create_time()
+
+
+def _is_running(pid: int, started: float) -> bool:
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < SAME_START_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _remove_cgroups(name: str) -> None:
+    """The groups of the cluster's containers, which only lie empty once their processes ended."""
+    for root in (_CGROUPS / name, *_CGROUPS.glob(f"*/{name}")):
+        folders = sorted(root.rglob("*/"), reverse=True) if root.exists() else []
+        for folder in [*folders, *([root] if root.exists() else [])]:
+            _remove_cgroup(folder)
+
+
+def _remove_cgroup(folder: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while folder.is_dir():
+        try:
+            folder.rmdir()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
