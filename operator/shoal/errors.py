@@ -7,6 +7,7 @@
     ├── PlatformUnsupported      this machine cannot do what was asked
     ├── WorldUnavailable         Ray (or Kubernetes) did not answer, or refused
     │   └── AccessDenied         Kubernetes lets us not do it; RBAC must be given
+    ├── LeadershipLost           another process leads now, or may; this one ends
     ├── LoadError                a Model cannot be served; `reason` is the status reason
     │   ├── ArtifactNotFound     the source is not there
     │   ├── ArtifactUnavailable  the source did not answer; trying again may help
@@ -76,6 +77,10 @@ class WorldUnavailable(ShoalError):
 
 class AccessDenied(WorldUnavailable):
     """Kubernetes refuses what was asked with 403: the rights of who asks do not reach so far."""
+
+
+class LeadershipLost(ShoalError):
+    """This process does not hold the operator's Lease, or cannot be sure of it any more."""
 
 
 class LoadError(ShoalError):

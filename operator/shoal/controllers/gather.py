@@ -1,6 +1,6 @@
 """The first verb: read from the world what a decision may look at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, is_true
@@ -34,6 +34,14 @@ async def gather_model(cluster: Cluster, namespace: str, name: str) -> ObservedM
     surroundings = replace(await _surroundings(cluster, fleet, models), namespaces=labels)
     observed = ObservedModel(model, surroundings)
     return replace(observed, answers=await _answers(cluster, observed))
+
+
+async def gather_surroundings(
+    cluster: Cluster, fleet: Fleet, namespaces: Iterable[str]
+) -> ObservedFleet:
+    """What is around a Fleet, as each of its Models sees it; its Models are in `namespaces`."""
+    labels = {name: await cluster.namespace_labels(name) for name in sorted(namespaces)}
+    return replace(await _surroundings(cluster, fleet, ()), namespaces=labels)
 
 
 async def _models_of(cluster: Cluster, fleet: str) -> tuple[Model, ...]:
