@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint crds bench cluster cluster-down lock clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 run: $(READY) ## Serve the sample models on this machine until Ctrl-C; more words for it in ARGS="--port 8001"
 	@$(BIN)/shoal up -f manifests/samples $(ARGS)
@@ -22,8 +22,17 @@ lint: $(READY) ## Check style, types and the boundaries between packages
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+crds: $(READY) ## Write the CustomResourceDefinitions that shoal.api says, for kubectl and for the chart
+	@$(BIN)/python -m shoal.crds manifests/crds helm/shoal/files/crds
+
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
+
+cluster: $(READY) ## Start a real Kubernetes on this machine, as root; use it with eval "$$(make -s cluster)"
+	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up
+
+cluster-down: $(READY) ## Remove every trace of it
+	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster down
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

@@ -6,7 +6,8 @@
     ├── AlreadyRunning           another `shoal up` holds this home
     ├── PlatformUnsupported      this machine cannot do what was asked
     ├── WorldUnavailable         Ray (or Kubernetes) did not answer, or refused
-    │   └── AccessDenied         Kubernetes lets us not do it; RBAC must be given
+    │   ├── AccessDenied         Kubernetes lets us not do it; RBAC must be given
+    │   └── KindMissing          Kubernetes does not know a kind; what brings it must be installed
     ├── LeadershipLost           another process leads now, or may; this one ends
     ├── LoadError                a Model cannot be served; `reason` is the status reason
     │   ├── ArtifactNotFound     the source is not there
@@ -77,6 +78,17 @@ class WorldUnavailable(ShoalError):
 
 class AccessDenied(WorldUnavailable):
     """Kubernetes refuses what was asked with 403: the rights of who asks do not reach so far."""
+
+
+class KindMissing(WorldUnavailable):
+    """Kubernetes does not know a kind of resource: its CRD is not installed, or not this version.
+
+    `kind` is the name that manifests say.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind = kind
+        super().__init__(message)
 
 
 class LeadershipLost(ShoalError):

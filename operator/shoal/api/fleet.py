@@ -1,23 +1,18 @@
 """Fleet: a long-lived Ray cluster made of pools of alike workers."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    StrictInt,
-    StringConstraints,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StrictInt
 
-from shoal.api.base import Spec, Wire
+from shoal.api.base import OneOf, Spec, Wire
 from shoal.api.conditions import Condition
 from shoal.api.label_selector import LabelSelector
 from shoal.api.metadata import Name, ObjectMeta
 from shoal.api.model import MAX_GPUS, MigProfile, Product
 from shoal.api.network import Network
 from shoal.api.quantity import ByteSize, Cores, Quantity
+from shoal.api.rules import ListMap, Rule, changeless, matching
 
 MAX_MODELS = 200
 MAX_POOLS = 32
@@ -25,6 +20,18 @@ MAX_WORKERS = 1000
 # KubeRay names Services after the Ray cluster, whose name is the Fleet's and six characters more.
 FLEET_NAME = r"^[a-z]([-a-z0-9]{0,45}[a-z0-9])?$"
 RAY_VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+$"
+REDIS_ADDRESS = r"^[^\s/]+:[0-9]{1,5}$"
+FOLDER = r"^/[^\s]*$"
+
+RayVersion = Annotated[
+    str, Field(max_length=32), matching(RAY_VERSION, "expected a release such as 2.60.0")
+]
+RedisAddress = Annotated[
+    str, Field(max_length=260), matching(REDIS_ADDRESS, "expected host:port, such as redis:6379")
+]
+Folder = Annotated[
+    str, Field(max_length=1024), matching(FOLDER, "expected a path from the root, /")
+]
 
 PodTemplate = dict[str, Any]
 """A part of a `PodTemplateSpec` (`metadata.labels`, `metadata.annotations`, `spec`)."""
@@ -33,13 +40,15 @@ PodTemplate = dict[str, Any]
 class Ray(Spec):
     """Which Ray runs, and from which image."""
 
-    version: Annotated[str, StringConstraints(pattern=RAY_VERSION)] = "2.60.0"
+    version: RayVersion = "2.60.0"
     """Ray's version in the image."""
 
-    image: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = None
+    image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """The serving image; the operator's own default if it is not said."""
 
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When nodes fetch the image."""
+
     image_pull_secrets: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
     """Secrets of the Fleet's namespace for the image's registry."""
 
@@ -51,62 +60,55 @@ class RocksDB(Spec):
     """The volume's StorageClass; the cluster's default if it is not said."""
 
     size: ByteSize = Quantity("1Gi")
+    """The volume's size."""
 
 
 class Redis(Spec):
     """The head's state in a Redis that somebody else runs."""
 
-    address: Annotated[str, StringConstraints(pattern=r"^[^\s/]+:[0-9]{1,5}$")]
+    address: RedisAddress
     """`host:port`."""
 
     secret_name: Name | None = None
     """A Secret of the Fleet's namespace whose key `password` opens it."""
 
 
-class Durability(Spec):
+class Durability(OneOf):
     """Where the head keeps what it must not forget: exactly one of these."""
 
     rocks_db: RocksDB | None = Field(default=None, alias="rocksDB")
     redis: Redis | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "Durability":
-        if (self.rocks_db is None) == (self.redis is None):
-            raise PydanticCustomError("union", "expected exactly one of rocksDB, redis")
-        return self
 
 
 class EmptyDir(Spec):
     """A folder that goes with the pod."""
 
     size_limit: ByteSize = Quantity("20Gi")
+    """The most that it may hold."""
 
 
 class PersistentVolumeClaim(Spec):
     """A claim in the Fleet's namespace that all workers can mount."""
 
     claim_name: Name
+    """The claim."""
 
 
 class HostPath(Spec):
     """A folder of the node, which outlives pods. Not allowed by restricted Pod Security."""
 
-    path: Annotated[str, StringConstraints(pattern=r"^/[^\s]*$", max_length=1024)]
+    path: Folder
+    """The folder."""
 
 
-class Cache(Spec):
-    """Where workers keep the models that they fetched: exactly one of these."""
+class Cache(OneOf):
+    """Where workers keep the models that they fetched: exactly one of these; an emptyDir of 20Gi if
+    none is said.
+    """
 
     empty_dir: EmptyDir | None = None
     persistent_volume_claim: PersistentVolumeClaim | None = None
     host_path: HostPath | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "Cache":
-        if sum(value is not None for value in self.__dict__.values()) != 1:
-            words = "expected exactly one of emptyDir, persistentVolumeClaim, hostPath"
-            raise PydanticCustomError("union", words)
-        return self
 
 
 class Workers(Spec):
@@ -118,12 +120,14 @@ class Workers(Spec):
     max: StrictInt = Field(default=1, ge=1, le=MAX_WORKERS)
     """The most."""
 
-    @model_validator(mode="after")
-    def _in_order(self) -> "Workers":
-        if self.min > self.max:
-            words = "expected min to be at most max ({most})"
-            raise PydanticCustomError("order", words, {"most": self.max})
-        return self
+    rules = (
+        Rule(
+            "expected min to be at most max, which is 1 if it is not said",
+            cel="self.min <= self.max",
+            holds=lambda workers: workers.min <= workers.max,
+            field="min",
+        ),
+    )
 
 
 class PoolGpu(Spec):
@@ -146,14 +150,19 @@ class PodResources(Spec):
     """What one pod asks for, and its limit."""
 
     cpu: Cores = Quantity("2")
+    """Processors, as Kubernetes counts them."""
+
     memory: ByteSize = Quantity("4Gi")
+    """Memory."""
 
 
 class Pool(Spec):
     """Workers that are alike."""
 
     name: Name
-    workers: Workers = Workers()
+    """What it is called within the Fleet."""
+
+    workers: Workers = Workers(min=1, max=1)
     gpu: PoolGpu | None = None
     """GPUs; without it the pool has none."""
 
@@ -171,24 +180,14 @@ class Head(Spec):
     """More of the head's pod, merged as server-side apply merges."""
 
 
-def _unique_names(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
-    if len({pool.name for pool in pools}) != len(pools):
-        raise PydanticCustomError("pools", "expected every pool to have a name of its own")
-    return pools
-
-
-def _some_worker(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
-    """Without any, the address would have nobody who answers, nor anybody to wake others."""
-    if not any(pool.workers.min for pool in pools):
-        raise PydanticCustomError("pools", "expected workers.min of at least 1 in some pool")
-    return pools
-
-
+# Without any, the address would have nobody who answers, nor anybody to wake others.
+_SOME_WORKER = Rule(
+    "expected workers.min of at least 1 in some pool",
+    cel="self.exists(pool, pool.workers.min > 0)",
+    holds=lambda pools: any(pool.workers.min for pool in pools),
+)
 Pools = Annotated[
-    tuple[Pool, ...],
-    Field(min_length=1, max_length=MAX_POOLS),
-    AfterValidator(_unique_names),
-    AfterValidator(_some_worker),
+    tuple[Pool, ...], Field(min_length=1, max_length=MAX_POOLS), ListMap("name"), _SOME_WORKER
 ]
 
 
@@ -201,6 +200,8 @@ class FleetSpec(Spec):
 
     head: Head = Head()
     pools: Pools
+    """Its workers; at least one of them always runs."""
+
     durability: Durability | None = None
     """Without it, workers are replaced when the head is lost, and models load anew."""
 
@@ -208,6 +209,14 @@ class FleetSpec(Spec):
     cache: Cache = Cache(empty_dir=EmptyDir())
     allowed_namespaces: LabelSelector | None = None
     """Labels of the namespaces whose Models it serves; without it, those of every namespace."""
+
+    rules = (
+        changeless(
+            "namespace",
+            "cannot be changed, since all that the Fleet runs is there. Make another Fleet, move "
+            "the Models to it (spec.fleet), and delete this one",
+        ),
+    )
 
 
 class ModelCount(Wire):
@@ -256,3 +265,12 @@ class Fleet(Spec):
     metadata: ObjectMeta
     spec: FleetSpec
     status: FleetStatus = FleetStatus()
+
+    rules = (
+        Rule(
+            "expected a letter first, lower-case letters, digits and '-', at most 47",
+            cel=f"self.metadata.name.matches(r'{FLEET_NAME}')",
+            holds=lambda fleet: re.fullmatch(FLEET_NAME, fleet.metadata.name) is not None,
+            field="metadata.name",
+        ),
+    )

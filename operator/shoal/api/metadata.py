@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from shoal.api.base import Spec
+from shoal.api.rules import Rule, matching
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$"
@@ -19,23 +19,25 @@ LABEL_KEY = (
 WRITTEN = ("name", "namespace", "labels", "annotations")
 
 
-def _within_prefix_limit(key: str) -> str:
-    if len(key.rpartition("/")[0]) > 253:
-        raise PydanticCustomError("prefix", "expected at most 253 characters before the slash")
-    return key
+_ENDS = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
+_KEY = "a key such as team or example.com/team, at most 63 after the slash"
+_NAME = "expected lower-case letters, digits and '-', at most 63 (RFC 1123)"
+_SHORT_PREFIX = Rule(
+    "expected at most 253 characters before the slash",
+    cel="!self.contains('/') || self.indexOf('/') <= 253",
+    holds=lambda key: len(key.partition("/")[0]) <= 253 or "/" not in key,
+)
 
+Name = Annotated[str, Field(max_length=63), matching(NAME, _NAME)]
+LabelKey = Annotated[str, matching(LABEL_KEY, f"expected {_KEY}"), _SHORT_PREFIX]
+LabelValue = Annotated[str, Field(max_length=63), matching(LABEL_VALUE, f"expected {_ENDS}")]
 
-Name = Annotated[str, StringConstraints(pattern=NAME)]
-LabelKey = Annotated[
-    str, StringConstraints(pattern=LABEL_KEY), AfterValidator(_within_prefix_limit)
-]
-LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE)]
-
-
-def _within_annotation_limit(annotations: dict[str, str]) -> dict[str, str]:
-    if sum(len(key) + len(value) for key, value in annotations.items()) > 256 * 1024:
-        raise PydanticCustomError("annotations", "expected at most 256 KiB of annotations")
-    return annotations
+# What the API server itself asks of the metadata of everything.
+_ANNOTATIONS = Rule(
+    "expected at most 256 KiB of annotations",
+    cel="",
+    holds=lambda said: sum(len(key) + len(value) for key, value in said.items()) <= 256 * 1024,
+)
 
 
 class ObjectMeta(Spec):
@@ -44,9 +46,7 @@ class ObjectMeta(Spec):
     name: Name
     namespace: Name | None = None
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
-    annotations: Annotated[dict[LabelKey, str], AfterValidator(_within_annotation_limit)] = Field(
-        default_factory=dict
-    )
+    annotations: Annotated[dict[LabelKey, str], _ANNOTATIONS] = Field(default_factory=dict)
     generation: int = 0
     uid: str = ""
     resource_version: str = ""

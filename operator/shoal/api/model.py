@@ -3,33 +3,34 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    StrictBool,
-    StrictInt,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StrictBool, StrictInt
 
-from shoal.api.base import Spec, Wire
+from shoal.api.base import OneOf, Spec, Wire
 from shoal.api.conditions import Condition, Failure
 from shoal.api.ledger import GenerationFacts
-from shoal.api.metadata import LABEL_VALUE, Name, ObjectMeta
+from shoal.api.metadata import LabelValue, Name, ObjectMeta
 from shoal.api.quantity import ByteSize, ByteSizeOrZero, Cores, Duration, Quantity, Timeout
+from shoal.api.rules import ListMap, Rule, matching
 from shoal.api.tensors import TensorSpec
 
 PREFIXES = ("file:", "http://", "https://")
 MIG_PROFILE = r"^[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\+me)?$"
 MAX_GPUS = 16
-DIGEST = r"^sha256:[0-9a-f]{64}$"
-Digest = Annotated[str, StringConstraints(pattern=DIGEST)]
-ADAPTER_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-AdapterName = Annotated[str, StringConstraints(pattern=ADAPTER_NAME)]
 MAX_ADAPTERS = 128
+URI = rf"^({'|'.join(PREFIXES)})/*[^/].*$"
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+ADAPTER_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+
+_URI = f"expected an address that begins with one of {', '.join(PREFIXES)}"
+_DIGEST = "expected sha256: and 64 hexadecimal digits in lower case"
+_ENDS = "expected letters, digits, '-', '_' and '.', a letter or digit at each end"
+_MIG = "expected a MIG profile such as 1g.10gb"
+
+Uri = Annotated[str, Field(max_length=2048), matching(URI, _URI)]
+Digest = Annotated[str, Field(max_length=71), matching(DIGEST, _DIGEST)]
+AdapterName = Annotated[str, Field(max_length=63), matching(ADAPTER_NAME, _ENDS)]
+MigProfile = Annotated[str, Field(max_length=16), matching(MIG_PROFILE, _MIG)]
+Product = Annotated[LabelValue, Field(min_length=1)]
 
 
 class Task(StrEnum):
@@ -74,20 +75,10 @@ class ExecutionProvider(StrEnum):
     TENSORRT = "TensorrtExecutionProvider"
 
 
-def _known_address(uri: str) -> str:
-    prefix = next((prefix for prefix in PREFIXES if uri.startswith(prefix)), None)
-    if prefix is None or not uri.removeprefix(prefix).strip("/"):
-        words = ", ".join(PREFIXES)
-        raise PydanticCustomError(
-            "uri", "expected an address that begins with one of {words}", {"words": words}
-        )
-    return uri
-
-
 class Source(Spec):
     """Where the model's files are, and optionally exactly which files."""
 
-    uri: Annotated[str, AfterValidator(_known_address)]
+    uri: Uri
     """A `file:`, `http://` or `https://` address of a folder's archive, or of a folder."""
 
     digest: Digest | None = None
@@ -106,34 +97,37 @@ class SessionOptions(Spec):
     """
 
     graph_optimization_level: Literal["disabled", "basic", "extended", "all"] = "all"
+    """How far the graph is rewritten before it runs."""
+
     execution_mode: Literal["sequential", "parallel"] = "sequential"
+    """Whether nodes of the graph run one after another, or beside each other."""
+
     inter_op_num_threads: StrictInt = Field(default=1, ge=1, le=256)
+    """Threads for nodes beside each other."""
+
     allow_spinning: StrictBool = False
+    """Whether threads that wait keep their processor busy."""
+
     enable_mem_pattern: StrictBool = True
+    """Whether memory is laid out by what the last run of the same shapes took."""
+
     enable_cpu_mem_arena: StrictBool = True
+    """Whether memory is kept for the next run."""
 
 
 class OnnxRuntime(Spec):
     """The ONNX Runtime backend. No execution providers means the CPU."""
 
-    execution_providers: tuple[ExecutionProvider, ...] = ()
+    execution_providers: Annotated[tuple[ExecutionProvider, ...], Field(max_length=8)] = ()
+    """Execution providers, the preferred one first."""
+
     session_options: SessionOptions = SessionOptions()
 
 
-class Backend(Spec):
-    """What runs the model: exactly one of these."""
+class Backend(OneOf):
+    """What runs the model: exactly one of these; ONNX Runtime if none is said."""
 
     onnx_runtime: OnnxRuntime | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "Backend":
-        if sum(value is not None for value in self.__dict__.values()) != 1:
-            raise PydanticCustomError("union", "expected exactly one backend: onnxRuntime")
-        return self
-
-
-MigProfile = Annotated[str, StringConstraints(pattern=MIG_PROFILE)]
-Product = Annotated[str, StringConstraints(pattern=LABEL_VALUE, min_length=1)]
 
 
 class Gpu(Spec):
@@ -152,12 +146,15 @@ class Gpu(Spec):
     mig: MigProfile | None = None
     """A MIG profile such as `1g.10gb`; without it the replica wants an undivided GPU."""
 
-    @model_validator(mode="after")
-    def _a_share_is_of_one(self) -> "Gpu":
-        if self.memory is not None and self.count != 1:
-            words = "memory is a share of one GPU. Leave it out, or say count: 1"
-            raise PydanticCustomError("forbidden", words)
-        return self
+    rules = (
+        Rule(
+            "memory is a share of one GPU. Leave it out, or say count: 1",
+            cel="!has(self.memory) || self.count == 1",
+            holds=lambda gpu: gpu.memory is None or gpu.count == 1,
+            field="memory",
+            forbidden=True,
+        ),
+    )
 
 
 class Resources(Spec):
@@ -177,8 +174,13 @@ class Batching(Spec):
     """How requests become batches, how many may wait, and for how long."""
 
     max_batch_size: StrictInt = Field(default=32, ge=1, le=4096)
+    """The most that one run of the model takes at once."""
+
     max_queue_size: StrictInt = Field(default=512, ge=1, le=1_000_000)
+    """How many may wait for a replica; more are refused, to be sent again later."""
+
     timeout: Timeout = Duration("30s")
+    """How long a request may wait before it is given up."""
 
 
 class AdapterSource(Source):
@@ -186,12 +188,6 @@ class AdapterSource(Source):
 
     name: AdapterName
     """The `model` of a request that wants this adapter. Not the Model's own name."""
-
-
-def _unique_names(adapters: tuple[AdapterSource, ...]) -> tuple[AdapterSource, ...]:
-    if len({adapter.name for adapter in adapters}) != len(adapters):
-        raise PydanticCustomError("adapters", "expected every adapter to have a name of its own")
-    return adapters
 
 
 class Generation(Spec):
@@ -210,7 +206,7 @@ class Generation(Spec):
     """What the keys and values of all these tokens are kept in."""
 
     adapters: Annotated[
-        tuple[AdapterSource, ...], Field(max_length=MAX_ADAPTERS), AfterValidator(_unique_names)
+        tuple[AdapterSource, ...], Field(max_length=MAX_ADAPTERS), ListMap("name")
     ] = ()
     """LoRA adapters that are served beside the model itself."""
 
@@ -230,12 +226,14 @@ class Scaling(Spec):
     idle_timeout: Timeout = Duration("10m")
     """How long fewer requests must last before a replica goes."""
 
-    @model_validator(mode="after")
-    def _in_order(self) -> "Scaling":
-        if self.min_replicas > self.max_replicas:
-            words = "expected minReplicas to be at most maxReplicas ({most})"
-            raise PydanticCustomError("order", words, {"most": self.max_replicas})
-        return self
+    rules = (
+        Rule(
+            "expected minReplicas to be at most maxReplicas, which is 1 if it is not said",
+            cel="self.minReplicas <= self.maxReplicas",
+            holds=lambda scaling: scaling.min_replicas <= scaling.max_replicas,
+            field="minReplicas",
+        ),
+    )
 
 
 class Rollout(StrEnum):
@@ -266,7 +264,31 @@ class ModelSpec(Spec):
 
     rollout: Rollout = Rollout.SURGE
     fleet: Name = "default"
+    """The Fleet that serves it."""
+
     suspend: StrictBool = False
+    """Whether nothing is served for now; everything else stays as it is."""
+
+    rules = (
+        Rule(
+            "expected replicas or scaling, but not both",
+            cel="!(has(self.replicas) && has(self.scaling))",
+            holds=lambda spec: spec.replicas is None or spec.scaling is None,
+        ),
+        Rule(
+            "expected auto or fp32: only task text-generation is quantized",
+            cel="self.task == 'text-generation' || self.precision in ['auto', 'fp32']",
+            holds=lambda spec: _generates(spec) or spec.precision in ("auto", "fp32"),
+            field="precision",
+        ),
+        Rule(
+            "only task text-generation generates text. Leave it out, or say that task",
+            cel="self.task == 'text-generation' || !has(self.generation)",
+            holds=lambda spec: _generates(spec) or spec.generation is None,
+            field="generation",
+            forbidden=True,
+        ),
+    )
 
     @property
     def least_replicas(self) -> int:
@@ -280,34 +302,9 @@ class ModelSpec(Spec):
         """The most replicas that may run."""
         return self.scaling.max_replicas if self.scaling is not None else self.least_replicas
 
-    @model_validator(mode="after")
-    def _counted_in_one_way(self) -> "ModelSpec":
-        if self.replicas is not None and self.scaling is not None:
-            raise PydanticCustomError("union", "expected replicas or scaling, but not both")
-        return self
 
-    @field_validator("precision")
-    @classmethod
-    def _as_the_task_can(cls, said: Precision, info: ValidationInfo) -> Precision:
-        if _generates(info) or said in (Precision.AUTO, Precision.FP32):
-            return said
-        words = "expected auto or fp32: only task text-generation is quantized"
-        raise PydanticCustomError("precision", words)
-
-    @field_validator("generation")
-    @classmethod
-    def _only_where_text_is_generated(
-        cls, said: Generation | None, info: ValidationInfo
-    ) -> Generation | None:
-        if said is None or _generates(info):
-            return said
-        words = "task {task} generates no text. Leave it out, or say task: text-generation"
-        raise PydanticCustomError("forbidden", words, {"task": info.data["task"].value})
-
-
-def _generates(info: ValidationInfo) -> bool:
-    """Whether the task is to generate text, or is not known because it is wrong itself."""
-    return info.data.get("task", Task.TEXT_GENERATION) is Task.TEXT_GENERATION
+def _generates(spec: ModelSpec) -> bool:
+    return spec.task is Task.TEXT_GENERATION
 
 
 class ReplicaCount(Wire):
@@ -359,3 +356,19 @@ class Model(Spec):
     metadata: ObjectMeta
     spec: ModelSpec
     status: ModelStatus = ModelStatus()
+
+    rules = (
+        Rule(
+            "expected every adapter to have another name than the Model's own",
+            cel=(
+                "!has(self.spec.generation) || !has(self.spec.generation.adapters)"
+                " || self.spec.generation.adapters.all(one, one.name != self.metadata.name)"
+            ),
+            holds=lambda model: model.metadata.name not in _adapter_names(model.spec),
+            field="spec.generation.adapters",
+        ),
+    )
+
+
+def _adapter_names(spec: ModelSpec) -> list[str]:
+    return [adapter.name for adapter in spec.generation.adapters] if spec.generation else []

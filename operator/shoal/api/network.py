@@ -2,18 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StrictBool, StrictInt
 
 from shoal.api.base import Spec
 from shoal.api.label_selector import LabelSelector
 from shoal.api.metadata import LabelKey, Name
 from shoal.api.quantity import ByteSize, Quantity
+from shoal.api.rules import Rule, matching
 
 HOSTNAME = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 CIDR = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
-Hostname = Annotated[str, StringConstraints(pattern=HOSTNAME, max_length=253)]
-Cidr = Annotated[str, StringConstraints(pattern=CIDR, max_length=64)]
+_HOSTNAME = "expected a host name such as models.example.com, in lower case"
+_CIDR = "expected addresses such as 10.0.0.0/8 or fd00::/8"
+Hostname = Annotated[str, Field(max_length=253), matching(HOSTNAME, _HOSTNAME)]
+Cidr = Annotated[str, Field(max_length=64), matching(CIDR, _CIDR)]
 Annotations = Annotated[dict[LabelKey, str], Field(max_length=64)]
 
 
@@ -21,54 +23,84 @@ class Service(Spec):
     """The Fleet's Service, which carries every request on port 8000."""
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    """Who reaches it: the cluster, or those who reach its nodes or a load balancer too."""
+
     annotations: Annotations = Field(default_factory=dict)
+    """Annotations of the Service, for a load balancer's controller."""
 
 
 class IpBlock(Spec):
     """Addresses outside of the cluster."""
 
     cidr: Cidr
+    """The addresses."""
+
     except_: Annotated[tuple[Cidr, ...], Field(max_length=64)] = Field(default=(), alias="except")
+    """Addresses among them that are left out."""
 
 
 class Peer(Spec):
     """Who may reach the data port (`networking.k8s.io/v1` NetworkPolicyPeer)."""
 
     namespace_selector: LabelSelector | None = None
-    pod_selector: LabelSelector | None = None
-    ip_block: IpBlock | None = None
+    """Namespaces whose pods may; without it, pods of the Fleet's own namespace."""
 
-    @model_validator(mode="after")
-    def _addresses_or_pods(self) -> "Peer":
-        pods = self.namespace_selector is not None or self.pod_selector is not None
-        if pods == (self.ip_block is not None):
-            words = "expected ipBlock, or else namespaceSelector, podSelector or both"
-            raise PydanticCustomError("union", words)
-        return self
+    pod_selector: LabelSelector | None = None
+    """Pods of these namespaces that may; without it, all of them."""
+
+    ip_block: IpBlock | None = None
+    """Addresses that may, instead of pods."""
+
+    rules = (
+        Rule(
+            "expected ipBlock, or else namespaceSelector, podSelector or both",
+            cel="(has(self.namespaceSelector) || has(self.podSelector)) != has(self.ipBlock)",
+            holds=lambda peer: bool(peer.ip_block) != _selects_pods(peer),
+        ),
+    )
+
+
+def _selects_pods(peer: Peer) -> bool:
+    return peer.namespace_selector is not None or peer.pod_selector is not None
 
 
 class Ingress(Spec):
     """An Ingress in front of the Fleet's Service."""
 
     host: Hostname
+    """The host name that requests come to."""
+
     class_name: Name | None = None
+    """The IngressClass; the cluster's default if it is not said."""
+
     tls_secret_name: Name | None = None
+    """A Secret of the Fleet's namespace with the certificate; without it, plain HTTP."""
+
     annotations: Annotations = Field(default_factory=dict)
+    """Annotations of the Ingress, for its controller."""
 
 
 class Gateway(Spec):
     """A Gateway of the Gateway API that the Fleet's route is attached to."""
 
     name: Name
+    """The Gateway."""
+
     namespace: Name | None = None
+    """Its namespace; the Fleet's if it is not said."""
+
     section_name: Name | None = None
+    """One of its listeners; all of them if it is not said."""
 
 
 class Route(Spec):
     """An HTTPRoute of the Gateway API in front of the Fleet's Service."""
 
     gateways: Annotated[tuple[Gateway, ...], Field(min_length=1, max_length=8)]
+    """The Gateways that it is attached to."""
+
     hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16)] = ()
+    """Host names that requests come to; those of the Gateways if none is said."""
     port: StrictInt | None = Field(default=None, ge=1, le=65535)
     """The port by which people reach the Gateway, where it is not 80."""
 
@@ -85,6 +117,6 @@ class Network(Spec):
     service: Service = Service()
     ingress: Ingress | None = None
     route: Route | None = None
-    allow_from: Annotated[tuple[Peer, ...], Field(max_length=64)] | None = None
+    allow_from: Annotated[tuple[Peer, ...], Field(max_length=16)] | None = None
     """Who may reach the data port. Without it everybody may; an empty list lets nobody but the
     Fleet itself and the operator."""

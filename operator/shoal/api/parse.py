@@ -1,8 +1,11 @@
-"""Manifests in, resources out; what is wrong is said with path, value and what was expected."""
+"""Manifests in, resources out; what is wrong is said with path, value and what was expected.
+
+The words are those of a Kubernetes API server that knows our CustomResourceDefinitions.
+"""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,9 +13,8 @@ from pydantic_core import ErrorDetails
 
 from shoal.api.base import API_VERSION
 from shoal.api.fields import fields_at
-from shoal.api.fleet import FLEET_NAME, Fleet
-from shoal.api.metadata import LABEL_KEY, LABEL_VALUE, NAME
-from shoal.api.model import ADAPTER_NAME, DIGEST, Model
+from shoal.api.fleet import Fleet
+from shoal.api.model import Model
 from shoal.errors import InvalidResource
 
 KINDS: Mapping[str, type[Model] | type[Fleet]] = {"Model": Model, "Fleet": Fleet}
@@ -35,8 +37,6 @@ def parse_resource(manifest: object) -> Model | Fleet:
     except ValidationError as error:
         raise InvalidResource(_title(manifest), _problems(kind, error)) from error
     _check_scope(resource)
-    _check_fleet_name(resource)
-    _check_adapters(resource)
     return resource
 
 
@@ -62,27 +62,6 @@ def _check_scope(resource: Model | Fleet) -> None:
         raise InvalidResource(f'{resource.kind} "{resource.metadata.name}"', (problem,))
 
 
-def _check_fleet_name(resource: Model | Fleet) -> None:
-    """KubeRay makes names of Services from it."""
-    name = resource.metadata.name
-    if isinstance(resource, Fleet) and not re.fullmatch(FLEET_NAME, name):
-        expected = "a letter first, lower-case letters, digits and '-', at most 47"
-        problem = _wrong("metadata.name", name, expected)
-        raise InvalidResource(f'Fleet "{name}"', (problem,))
-
-
-def _check_adapters(resource: Model | Fleet) -> None:
-    """A request names the Model or an adapter, so both must not be called the same."""
-    if not isinstance(resource, Model) or resource.spec.generation is None:
-        return
-    name = resource.metadata.name
-    names = [adapter.name for adapter in resource.spec.generation.adapters]
-    if name in names:
-        path = f"spec.generation.adapters.{names.index(name)}.name"
-        problem = _wrong(path, name, "another name than the Model's own")
-        raise InvalidResource(f'Model "{name}"', (problem,))
-
-
 def _title(manifest: Mapping[str, Any]) -> str:
     """`Model "alarm-triage"`, or as much of it as can be told."""
     kind, metadata = manifest.get("kind"), manifest.get("metadata")
@@ -96,45 +75,74 @@ def _problems(kind: type[Model] | type[Fleet], error: ValidationError) -> tuple[
 
 
 def _problem(kind: type[Model] | type[Fleet], detail: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in detail["loc"] if part != "[key]")
-    if detail["type"] == "missing":
-        return f"{path}: Required value"
+    path = [str(part) for part in detail["loc"] if part != "[key]"]
+    value, said = detail["input"], detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         fields = fields_at(kind, detail["loc"][:-1])
-        expected = f"{'one of ' if len(fields) > 1 else ''}{', '.join(fields)}"
-        return f"{path}: Unknown field: {_shown(detail['input'])}: expected {expected}"
-    if detail["type"] == "forbidden":
-        return f"{path}: Forbidden: {detail['msg']}"
-    return f"{path}: Invalid value: {_shown(detail['input'])}: {_expected(detail)}"
+        said = {"expected": f"{'one of ' if len(fields) > 1 else ''}{', '.join(fields)}"}
+    if detail["type"] == "rule" and said["field"]:
+        at_fault = said["field"].split(".")
+        path, value = [*path, *at_fault], _at(value, at_fault)
+    if detail["type"] == "duplicate":
+        path = [*path, str(said["at"])]
+    complain = _COMPLAINTS.get(detail["type"])
+    shown = _shown(value)
+    return (
+        f"{'.'.join(path)}: {complain(shown, said) if complain else _invalid(shown, detail['msg'])}"
+    )
 
 
-_PATTERNS: Mapping[str, str] = {
-    ADAPTER_NAME: "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end",
-    NAME: "lower-case letters, digits and '-', at most 63 (RFC 1123)",
-    LABEL_KEY: "a key such as team or example.com/team, at most 63 after the slash",
-    LABEL_VALUE: "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end",
-    DIGEST: "sha256: and 64 hexadecimal digits in lower case",
+def _at(value: Any, path: Sequence[str]) -> Any:
+    """What a manifest says at a path; None if it says nothing there."""
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _invalid(shown: str, expected: str) -> str:
+    return f"Invalid value: {shown}: {expected}"
+
+
+def _ruled_out(shown: str, said: Mapping[str, Any]) -> str:
+    message: str = said["message"]
+    return f"Forbidden: {message}" if said["forbidden"] else _invalid(shown, message)
+
+
+def _unsupported(shown: str, said: Mapping[str, Any]) -> str:
+    values = ", ".join(f'"{value}"' for value in re.findall("'(.*?)'", said["expected"]))
+    return f"Unsupported value: {shown}: supported values: {values}"
+
+
+def _of_type(name: str) -> Callable[[str, Mapping[str, Any]], str]:
+    return lambda shown, _: _invalid(shown, f"must be of type {name}")
+
+
+def _should(words: str) -> Callable[[str, Mapping[str, Any]], str]:
+    return lambda shown, said: _invalid(shown, f"should {words.format(**said)}")
+
+
+# By pydantic's types of errors and our own; from what is shown of the value, and the context.
+_COMPLAINTS: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
+    "missing": lambda _, __: "Required value",
+    "extra_forbidden": lambda shown, said: f"Unknown field: {shown}: expected {said['expected']}",
+    "rule": _ruled_out,
+    "duplicate": lambda _, said: f"Duplicate value: {_shown(said['key'])}",
+    "enum": _unsupported,
+    "literal_error": _unsupported,
+    "too_long": lambda _, said: f"Too many: must have at most {said['max_length']} items",
+    "string_too_long": lambda _, said: f"Too long: may not be more than {said['max_length']} bytes",
+    "too_short": _should("have at least {min_length} items"),
+    "string_too_short": _should("be at least {min_length} chars long"),
+    "greater_than_equal": _should("be greater than or equal to {ge}"),
+    "less_than_equal": _should("be less than or equal to {le}"),
+    "bool_type": _of_type("boolean"),
+    "dict_type": _of_type("object"),
+    "int_type": _of_type("integer"),
+    "int_or_string_type": _of_type("integer,string"),
+    "model_type": _of_type("object"),
+    "string_type": _of_type("string"),
+    "tuple_type": _of_type("array"),
 }
-_TYPES: Mapping[str, str] = {
-    "bool_type": "true or false",
-    "dict_type": "a map",
-    "int_type": "a whole number",
-    "model_type": "a map",
-    "string_type": "text",
-    "too_short": "at least one",
-    "tuple_type": "a list",
-}
-
-
-def _expected(detail: ErrorDetails) -> str:
-    pattern = detail.get("ctx", {}).get("pattern")
-    words = _PATTERNS.get(pattern) if pattern else _TYPES.get(detail["type"])
-    if words is not None:
-        return f"expected {words}"
-    if detail["type"] == "too_long":
-        return f"expected at most {detail['ctx']['max_length']}"
-    message = detail["msg"].replace("Input should be", "expected", 1)
-    return message[0].lower() + message[1:]
 
 
 def _shown(value: object) -> str:

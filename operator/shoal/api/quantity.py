@@ -6,32 +6,37 @@ value in SI units.
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from shoal.api.rules import Rule, matching, with_validations
 
 QUANTITY = (
     r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)"
     r"(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]{1,2})?$"
 )
+# Whole thousandths of a core, as far as the notation can tell; and whole bytes.
+CORES = r"^([0-9]+(\.[0-9]{0,3})?|\.[0-9]{1,3}|[0-9]+[mk])$"
+BYTES = (
+    r"^([0-9]+|([0-9]+(\.[0-9]*)?|\.[0-9]+)"
+    r"(k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE]\+?[0-9]{1,2}))$"
+)
 DURATION = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
+MOST_CHARACTERS = 32
 
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _SECONDS = {"h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
 
-# Far beyond any machine, and well within what Ray's scheduler can count.
-_MOST_CORES = 100_000
-_MOST_BYTES = 2**48
-
 
 class _Notation(str):
-    """Text with a pattern and a value; a number is taken as its own text."""
+    """Text that keeps a rule. A whole number is taken as its own text where `types` says so."""
 
     __slots__ = ()
-    pattern = ""
-    expected = ""
+    types: ClassVar[dict[str, Any]] = {"type": "string"}
+    rule: ClassVar[Rule]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
@@ -43,31 +48,37 @@ class _Notation(str):
     def __get_pydantic_json_schema__(
         cls, _: CoreSchema, __: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"type": "string", "pattern": cls.pattern}
+        return with_validations({**cls.types, "maxLength": MOST_CHARACTERS}, (cls.rule,))
 
     @classmethod
     def _parse(cls, value: object) -> "_Notation":
-        text = _text(value)
-        if text is None or not re.fullmatch(cls.pattern, text):
-            raise PydanticCustomError("notation", "expected {expected}", {"expected": cls.expected})
-        return cls(text)
+        text = cls._text(value)
+        if len(text) > MOST_CHARACTERS:
+            raise PydanticCustomError("string_too_long", "", {"max_length": MOST_CHARACTERS})
+        return cls(cls.rule.check(text))
 
-
-def _text(value: object) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        return str(value)
-    except ValueError:  # a whole number of thousands of digits
-        return None
+    @classmethod
+    def _text(cls, value: object) -> str:
+        if isinstance(value, str):
+            return value
+        raise PydanticCustomError("string_type", "")
 
 
 class Quantity(_Notation):
     """A Kubernetes resource quantity, without a sign (`resource.Quantity`)."""
 
     __slots__ = ()
-    pattern = QUANTITY
-    expected = "a quantity such as 500m, 2 or 2Gi"
+    types: ClassVar = {"x-kubernetes-int-or-string": True}
+    rule = matching(QUANTITY, "expected a quantity such as 500m, 2 or 2Gi", of="string(self)")
+
+    @classmethod
+    def _text(cls, value: object) -> str:
+        if isinstance(value, str):
+            return value
+        # More digits than this are too long anyway, and Python does not write thousands of them.
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value) if abs(value) < 10**MOST_CHARACTERS else "9" * (MOST_CHARACTERS + 1)
+        raise PydanticCustomError("int_or_string_type", "")
 
     @property
     def value(self) -> Decimal:
@@ -83,8 +94,7 @@ class Duration(_Notation):
     """A duration as Gateway API writes it (GEP-2257): `30s`, `1m30s`, `500ms`."""
 
     __slots__ = ()
-    pattern = DURATION
-    expected = "a duration such as 500ms, 30s or 1m30s"
+    rule = matching(DURATION, "expected a duration such as 500ms, 30s or 1m30s")
 
     @property
     def seconds(self) -> float:
@@ -93,36 +103,28 @@ class Duration(_Notation):
         return float(sum(int(number) * _SECONDS[unit] for number, unit in parts))
 
 
-def _whole_millicores(quantity: Quantity) -> Quantity:
-    cores = quantity.value
-    if cores > _MOST_CORES or cores * 1000 % 1:
-        raise PydanticCustomError("cores", "expected whole thousandths of a core, at most 100k")
-    return quantity
+def _between(message: str, pattern: str, least: str, most: str) -> Rule:
+    """Text in a notation, and a value within bounds. What is no quantity at all is said before."""
+    expression = re.compile(pattern)
+    low, high = Quantity(least).value, Quantity(most).value
+    value = "quantity(string(self))"
+    return Rule(
+        message.format(least=least, most=most),
+        cel=(
+            f"!isQuantity(string(self)) || (string(self).matches(r'{pattern}')"
+            f" && {value}.compareTo(quantity('{least}')) >= 0"
+            f" && {value}.compareTo(quantity('{most}')) <= 0)"
+        ),
+        holds=lambda said: bool(expression.fullmatch(said)) and low <= said.value <= high,
+    )
 
 
-def _whole_bytes(quantity: Quantity, least: int) -> Quantity:
-    size = quantity.value
-    if not least <= size <= _MOST_BYTES or size % 1:
-        words = "expected whole bytes, from {least} to 256Ti"
-        raise PydanticCustomError("bytes", words, {"least": least})
-    return quantity
+_CORES = "expected whole thousandths of a core such as 500m, 1.5 or 2, at most {most}"
+_BYTES = "expected whole bytes such as 512Mi or 2Gi, from {least} to {most}"
+_SOME = Rule("expected more than 0s", "self.matches('[1-9]')", lambda said: said.seconds > 0)
 
-
-def _some_bytes(quantity: Quantity) -> Quantity:
-    return _whole_bytes(quantity, 1)
-
-
-def _any_bytes(quantity: Quantity) -> Quantity:
-    return _whole_bytes(quantity, 0)
-
-
-def _longer_than_nothing(duration: Duration) -> Duration:
-    if not duration.seconds:
-        raise PydanticCustomError("positive", "expected more than 0s")
-    return duration
-
-
-Cores = Annotated[Quantity, AfterValidator(_whole_millicores)]
-ByteSize = Annotated[Quantity, AfterValidator(_some_bytes)]
-ByteSizeOrZero = Annotated[Quantity, AfterValidator(_any_bytes)]
-Timeout = Annotated[Duration, AfterValidator(_longer_than_nothing)]
+# The bounds are far beyond any machine, and well within what Ray's scheduler can count.
+Cores = Annotated[Quantity, _between(_CORES, CORES, "0", "100k")]
+ByteSize = Annotated[Quantity, _between(_BYTES, BYTES, "1", "256Ti")]
+ByteSizeOrZero = Annotated[Quantity, _between(_BYTES, BYTES, "0", "256Ti")]
+Timeout = Annotated[Duration, _SOME]

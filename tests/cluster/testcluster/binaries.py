@@ -25,12 +25,12 @@ MODULES = Path(__file__).parents[1] / "go"
 
 @dataclass(frozen=True)
 class Component:
-    """A folder of `go/`: one module with its version, and the programs that come from it.
+    """A folder of `go/`: the module that it pins, and the programs that come from it.
 
-    `ldflags` may name the `{version}`.
+    Without a `module` the folder is itself the program. `ldflags` may name the `{version}`.
     """
 
-    module: str
+    module: str | None
     programs: Mapping[str, str]
     ldflags: str = ""
     tags: str = ""
@@ -74,6 +74,7 @@ COMPONENTS = {
         module="github.com/ray-project/kuberay/ray-operator",
         programs={"kuberay-operator": "github.com/ray-project/kuberay/ray-operator"},
     ),
+    "pause": Component(module=None, programs={"pause": "."}),
 }
 
 # What an API server needs, and what a node needs besides.
@@ -85,11 +86,12 @@ NODE = (
     *_CONTAINERD,
     "coredns",
     "kuberay-operator",
+    "pause",
 )
 
 
 def cache_folder() -> Path:
-    """Where programs and images are kept between runs."""
+    """Where programs are kept between runs, and images in its folder `images`."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(root) / "shoal-cluster"
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +103,7 @@ def binary(program: str) -> Path:
     name = _component_of(program)
     path = component_folder(name) / program
     if not path.exists():
-        with _one_at_a_time():
+        with one_at_a_time():
             if not path.exists():
                 _build(name, program, path)
     return path
@@ -117,15 +119,17 @@ def kuberay_config() -> Path:
     """KubeRay's own manifests: `crd/bases`, `rbac` and `manager`, of the pinned version."""
     folder = component_folder("kuberay") / "config"
     if not folder.exists():
-        with _one_at_a_time():
+        with one_at_a_time():
             if not folder.exists():
                 _copy_config(folder)
     return folder
 
 
 def version(component: str) -> str:
-    """The pinned version of a component's module, such as `v1.36.3`."""
+    """The pinned version of a component's module, such as `v1.36.3`; empty without a module."""
     module = COMPONENTS[component].module
+    if module is None:
+        return ""
     gomod = (MODULES / component / "go.mod").read_text()
     found = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", gomod, re.MULTILINE)
     if found is None:
@@ -135,14 +139,15 @@ def version(component: str) -> str:
 
 def component_folder(component: str) -> Path:
     """Where the programs of a component are."""
-    return cache_folder() / f"{component}-{version(component)}-{_digest(component)}"
+    parts = (component, version(component), _digest(component))
+    return cache_folder() / "-".join(part for part in parts if part)
 
 
 @functools.cache
 def _digest(component: str) -> str:
     digest = hashlib.sha256(repr(COMPONENTS[component]).encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update((MODULES / component / name).read_bytes())
+    for path in sorted((MODULES / component).iterdir()):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -155,7 +160,7 @@ def _component_of(program: str) -> str:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """Hold the lock of the cache: what one process builds, the others wait for."""
     with (cache_folder() / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -164,7 +169,7 @@ def _one_at_a_time() -> Iterator[None]:
 
 def _build(name: str, program: str, path: Path) -> None:
     component = COMPONENTS[name]
-    say(f"building {program} {version(name)}, once, into {path.parent} ...")
+    say(f"building {program}, once, into {path.parent} ...")
     began = time.monotonic()
     path.parent.mkdir(exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -178,11 +183,11 @@ def _build(name: str, program: str, path: Path) -> None:
 
 def _ldflags(name: str) -> str:
     pinned = version(name)
-    return COMPONENTS[name].ldflags.format(version=pinned, minor=pinned.split(".")[1])
+    return COMPONENTS[name].ldflags.format(version=pinned, minor="".join(pinned.split(".")[1:2]))
 
 
 def _copy_config(folder: Path) -> None:
-    module = COMPONENTS["kuberay"].module
+    module = str(COMPONENTS["kuberay"].module)
     _go("kuberay", "mod", "download", module)
     source = Path(_go("kuberay", "list", "-m", "-f", "{{.Dir}}", module).strip()) / "config"
     folder.parent.mkdir(exist_ok=True)

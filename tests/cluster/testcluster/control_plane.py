@@ -77,6 +77,11 @@ class ControlPlane:
         """Of the API server."""
         return f"https://{self.place.address}:{self.port}"
 
+    @property
+    def kubeconfig(self) -> Path:
+        """Of the cluster's administrator."""
+        return self.state.kubeconfig
+
     def start(self) -> "ControlPlane":
         """Start everything; returns when the API server is ready."""
         try:
@@ -208,7 +213,7 @@ class ControlPlane:
         self._server = self.authority.issue("kube-apiserver", hosts=tuple(hosts))
         self._admin = self.authority.issue("admin", (SYSTEM_MASTERS,))
         self._tokens, self._tokens_public = signing_pair(self._pki)
-        self.kubeconfig = self._write_kubeconfig("admin", kubeconfig.of_certificate(self._admin))
+        self._write_kubeconfig("admin", kubeconfig.of_certificate(self._admin))
 
     def _write_kubeconfig(
         self, file: str, user: dict[str, Any], namespace: str = "default"

@@ -67,12 +67,22 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Of the program itself, not of the command that put it where it runs."""
+        """Of the program itself, or of the command that is about to become it."""
         if self._process is None:
             raise DaemonFailed(f"{self.name} was not started")
+        return self._found() or self._process.pid
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the program itself runs, where it is to run."""
+        return self._found() is not None
+
+    def _found(self) -> int | None:
+        if self._process is None:
+            return None
         started = psutil.Process(self._process.pid)
         family = [started, *started.children(recursive=True)]
-        return next((one.pid for one in family if _executable(one) == self._program), started.pid)
+        return next((one.pid for one in family if _executable(one) == self._program), None)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program."""

@@ -15,13 +15,18 @@ import pytest
 from testcluster import binaries
 from testcluster.control_plane import ControlPlane
 from testcluster.needs import Need, missing
+from testcluster.node import Node
+from testcluster.packages import ensure_packages
 
 MARKS = {"kubernetes_api": Need.API, "kubernetes_node": Need.NODE}
 FIXTURES = {
     "control_plane": Need.API,
     "fresh_control_plane": Need.API,
+    "node": Need.NODE,
 }
 PROGRAMS = {Need.API: binaries.API, Need.NODE: (*binaries.API, *binaries.NODE)}
+# The first test on a node waits for it to start.
+NODE_TIMEOUT_S = 600
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
@@ -42,6 +47,16 @@ def fresh_control_plane() -> Iterator[ControlPlane]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    """A node with DNS and KubeRay's operator, shared by all tests of this worker.
+
+    Tests leave it as they found it.
+    """
+    with Node() as running:
+        yield running
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
     config.addinivalue_line("markers", "kubernetes_api: the test starts an API server of its own")
@@ -56,6 +71,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     needs = {item: need for item in items if (need := _need(item))}
     reasons = {need: reason for need in set(needs.values()) if (reason := missing(need))}
     left_out = {item: need for item, need in needs.items() if need in reasons}
+    for item in (item for item, need in needs.items() if need is Need.NODE):
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(NODE_TIMEOUT_S))
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
     config.stash[LEFT_OUT].update(f"{need}: {reasons[need]}" for need in left_out.values())
@@ -68,6 +86,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     needs = {need for item in session.items if (need := _need(item))}
     with _speaking(session.config):
+        if Need.NODE in needs:
+            ensure_packages()
         binaries.ensure(program for need in needs for program in PROGRAMS[need])
 
 

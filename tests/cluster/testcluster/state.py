@@ -26,13 +26,16 @@ from pathlib import Path
 import psutil
 
 from testcluster.binaries import cache_folder
+from testcluster.cgroups import remove_cgroups
+from testcluster.network import wait_until_gone
 
 PREFIX = "shoal-cluster-"
 MARK = "SHOAL_TEST_CLUSTER"
+# The file that names the cable to the cluster's network namespace, if it has one.
+CABLE = "cable"
 PATIENCE_S = 30.0
 # psutil derives when a process started from the time of boot, which clock steps may shift a little.
 SAME_START_S = 2.0
-_CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass
@@ -67,6 +70,11 @@ class State:
     def environment(self) -> dict[str, str]:
         """What every process of this cluster must have in its environment."""
         return {MARK: str(self.root)}
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Of the cluster's administrator."""
+        return self.root / "admin.kubeconfig"
 
     def folder(self, name: str) -> Path:
         """A folder in the folder, made if it is missing."""
@@ -112,8 +120,9 @@ class State:
             self.reaper = None
 
     def _remove(self) -> None:
-        _remove_cgroups(self.name)
-        # The kernel takes a moment to let go of the mounts of a namespace that has ended.
+        remove_cgroups(self.name)
+        if (self.root / CABLE).exists():
+            wait_until_gone((self.root / CABLE).read_text())
         deadline = time.monotonic() + PATIENCE_S
         while self.root.exists():
             shutil.rmtree(self.root, ignore_errors=time.monotonic() < deadline)
@@ -180,22 +189,3 @@ def _is_running(pid: int, started: float) -> bool:
         same = abs(process.create_time() - started) < SAME_START_S
         return same and process.status() != psutil.STATUS_ZOMBIE
     return False
-
-
-def _remove_cgroups(name: str) -> None:
-    """The groups of the cluster's containers, which only lie empty once their processes ended."""
-    for root in (_CGROUPS / name, *_CGROUPS.glob(f"*/{name}")):
-        folders = sorted(root.rglob("*/"), reverse=True) if root.exists() else []
-        for folder in [*folders, *([root] if root.exists() else [])]:
-            _remove_cgroup(folder)
-
-
-def _remove_cgroup(folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while folder.is_dir():
-        try:
-            folder.rmdir()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)

@@ -63,8 +63,8 @@ def refused(manifest: object) -> tuple[str, ...]:
         ),
         ({"source": {}}, "spec.source.uri: Required value"),
         ({"source": None}, "spec.source: Required value"),
-        ({"source": URI}, f'spec.source: Invalid value: "{URI}": expected a map'),
-        ({"source": {"uri": 5}}, "spec.source.uri: Invalid value: 5: expected text"),
+        ({"source": URI}, f'spec.source: Invalid value: "{URI}": must be of type object'),
+        ({"source": {"uri": 5}}, "spec.source.uri: Invalid value: 5: must be of type string"),
         (
             {"source": {"uri": "hf://org/model"}},
             'spec.source.uri: Invalid value: "hf://org/model": expected an address that begins '
@@ -77,43 +77,44 @@ def refused(manifest: object) -> tuple[str, ...]:
         ),
         (
             {"task": "translation"},
-            "spec.task: Invalid value: \"translation\": expected 'tensor', 'text-classification', "
-            "'question-answering', 'feature-extraction', 'text-ranking' or 'text-generation'",
+            'spec.task: Unsupported value: "translation": supported values: "tensor", '
+            '"text-classification", "question-answering", "feature-extraction", "text-ranking", '
+            '"text-generation"',
         ),
         (
             {"backend": {}},
-            "spec.backend: Invalid value: {}: expected exactly one backend: onnxRuntime",
+            "spec.backend: Invalid value: {}: expected exactly one of: onnxRuntime",
         ),
         (
             {"backend": {"onnxRuntime": None}},
-            'spec.backend: Invalid value: {"onnxRuntime": null}: expected exactly one backend: '
+            'spec.backend: Invalid value: {"onnxRuntime": null}: expected exactly one of: '
             "onnxRuntime",
         ),
         (
             {"backend": {"onnxRuntime": {"executionProviders": "CPUExecutionProvider"}}},
             'spec.backend.onnxRuntime.executionProviders: Invalid value: "CPUExecutionProvider": '
-            "expected a list",
+            "must be of type array",
         ),
         (
             {"backend": {"onnxRuntime": {"executionProviders": ["CPU"]}}},
-            'spec.backend.onnxRuntime.executionProviders.0: Invalid value: "CPU": expected '
-            "'CPUExecutionProvider', 'CUDAExecutionProvider' or 'TensorrtExecutionProvider'",
+            'spec.backend.onnxRuntime.executionProviders.0: Unsupported value: "CPU": supported '
+            'values: "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"',
         ),
         (
             {"replicas": -1},
-            "spec.replicas: Invalid value: -1: expected greater than or equal to 0",
+            "spec.replicas: Invalid value: -1: should be greater than or equal to 0",
         ),
-        ({"replicas": "3"}, 'spec.replicas: Invalid value: "3": expected a whole number'),
-        ({"replicas": 2.0}, "spec.replicas: Invalid value: 2.0: expected a whole number"),
-        ({"replicas": True}, "spec.replicas: Invalid value: true: expected a whole number"),
+        ({"replicas": "3"}, 'spec.replicas: Invalid value: "3": must be of type integer'),
+        ({"replicas": 2.0}, "spec.replicas: Invalid value: 2.0: must be of type integer"),
+        ({"replicas": True}, "spec.replicas: Invalid value: true: must be of type integer"),
         (
             {"replicas": HUGE},
-            "spec.replicas: Invalid value: a value too long to show: expected less than or equal "
-            "to 1000",
+            "spec.replicas: Invalid value: a value too long to show: should be less than or "
+            "equal to 1000",
         ),
-        ({"suspend": "yes"}, 'spec.suspend: Invalid value: "yes": expected true or false'),
-        ({"suspend": 1}, "spec.suspend: Invalid value: 1: expected true or false"),
-        ({"resources": ["1"]}, 'spec.resources: Invalid value: ["1"]: expected a map'),
+        ({"suspend": "yes"}, 'spec.suspend: Invalid value: "yes": must be of type boolean'),
+        ({"suspend": 1}, "spec.suspend: Invalid value: 1: must be of type boolean"),
+        ({"resources": ["1"]}, 'spec.resources: Invalid value: ["1"]: must be of type object'),
         (
             {"resources": {"cpu": "half"}},
             'spec.resources.cpu: Invalid value: "half": expected a quantity such as 500m, 2 or 2Gi',
@@ -124,26 +125,26 @@ def refused(manifest: object) -> tuple[str, ...]:
         ),
         (
             {"resources": {"cpu": "100u"}},
-            'spec.resources.cpu: Invalid value: "100u": expected whole thousandths of a core, at '
-            "most 100k",
+            'spec.resources.cpu: Invalid value: "100u": expected whole thousandths of a core '
+            "such as 500m, 1.5 or 2, at most 100k",
         ),
         (
             {"resources": {"memory": 0}},
-            "spec.resources.memory: Invalid value: 0: expected whole bytes, from 1 to 256Ti",
+            "spec.resources.memory: Invalid value: 0: expected whole bytes such as 512Mi or 2Gi, "
+            "from 1 to 256Ti",
         ),
         (
             {"resources": {"memory": "1e50"}},
-            'spec.resources.memory: Invalid value: "1e50": expected whole bytes, from 1 to 256Ti',
+            'spec.resources.memory: Invalid value: "1e50": expected whole bytes such as 512Mi or '
+            "2Gi, from 1 to 256Ti",
         ),
         (
             {"resources": {"memory": HUGE}},
-            "spec.resources.memory: Invalid value: a value too long to show: expected a quantity "
-            "such as 500m, 2 or 2Gi",
+            "spec.resources.memory: Too long: may not be more than 32 bytes",
         ),
         (
             {"batching": {"timeout": 30}},
-            "spec.batching.timeout: Invalid value: 30: expected a duration such as 500ms, 30s or "
-            "1m30s",
+            "spec.batching.timeout: Invalid value: 30: must be of type string",
         ),
         (
             {"batching": {"timeout": "0s"}},
@@ -156,8 +157,8 @@ def refused(manifest: object) -> tuple[str, ...]:
         ),
         (
             {"task": "tensor", "generation": {}},
-            "spec.generation: Forbidden: task tensor generates no text. Leave it out, or say task: "
-            "text-generation",
+            "spec.generation: Forbidden: only task text-generation generates text. Leave it out, "
+            "or say that task",
         ),
         (
             {"fleet": "Default"},
@@ -171,7 +172,7 @@ def test_a_refusal_names_path_value_and_expectation(spec, problem):
 
 
 PIRATE = {"name": "pirate", "uri": "file:///models/pirate"}
-NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at each end"
+NAMES = "letters, digits, '-', '_' and '.', a letter or digit at each end"
 
 
 @pytest.mark.parametrize(
@@ -182,13 +183,16 @@ NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at eac
             "maxLength: Unknown field: 5: expected one of maxSequences, maxTokens, prefixCache, "
             "kvCache, adapters",
         ),
-        ({"maxSequences": 0}, "maxSequences: Invalid value: 0: expected greater than or equal"),
-        ({"kvCache": "fp8"}, 'kvCache: Invalid value: "fp8"'),
-        ({"maxTokens": "9"}, 'maxTokens: Invalid value: "9": expected a whole number'),
-        ({"maxTokens": 1}, "maxTokens: Invalid value: 1: expected greater than or equal to 2"),
+        (
+            {"maxSequences": 0},
+            "maxSequences: Invalid value: 0: should be greater than or equal to 1",
+        ),
+        ({"kvCache": "fp8"}, 'kvCache: Unsupported value: "fp8": supported values: "auto", "int8"'),
+        ({"maxTokens": "9"}, 'maxTokens: Invalid value: "9": must be of type integer'),
+        ({"maxTokens": 1}, "maxTokens: Invalid value: 1: should be greater than or equal to 2"),
         (
             {"prefixCache": "0.5"},
-            'prefixCache: Invalid value: "0.5": expected whole bytes, from 0 to 256Ti',
+            'prefixCache: Invalid value: "0.5": expected whole bytes such as 512Mi or 2Gi, from 0',
         ),
         ({"adapters": [{"name": "x"}]}, "adapters.0.uri: Required value"),
         ({"adapters": [{"uri": URI}]}, "adapters.0.name: Required value"),
@@ -209,11 +213,14 @@ NAMES = "letters, digits, '-', '_' and '.', at most 63, a letter or digit at eac
             {"adapters": [PIRATE | {"weight": 1}]},
             "adapters.0.weight: Unknown field: 1: expected one of uri, digest, secretName, name",
         ),
-        ({"adapters": [PIRATE, PIRATE | {"uri": URI}]}, "adapters: Invalid value: "),
-        ({"adapters": [PIRATE] * 129}, "adapters: Invalid value: "),
+        (
+            {"adapters": [PIRATE, PIRATE | {"uri": URI}]},
+            'adapters.1: Duplicate value: {"name": "pirate"}',
+        ),
+        ({"adapters": [PIRATE] * 129}, "adapters: Too many: must have at most 128 items"),
         (
             {"adapters": [PIRATE, PIRATE | {"name": "echo"}]},
-            'adapters.1.name: Invalid value: "echo": expected another name than the Model\'s own',
+            'adapters: Invalid value: [{"name": "pirate", "uri": "file:///models/pirate"}, ',
         ),
     ],
 )
@@ -222,16 +229,9 @@ def test_how_text_is_generated_is_checked(said, problem):
     assert found.startswith(f"spec.generation.{problem}")
 
 
-def test_adapters_are_counted_and_tell_themselves_apart():
-    many = [PIRATE | {"name": f"a{at}"} for at in range(129)]
-    assert refused(a_manifest(task="text-generation", generation={"adapters": many}))[0].endswith(
-        ": expected at most 128"
-    )
-    twice = {"adapters": [PIRATE, PIRATE]}
-    assert refused(a_manifest(task="text-generation", generation=twice))[0].endswith(
-        ": expected every adapter to have a name of its own"
-    )
-    spec = parse_resource(a_manifest(task="text-generation", generation={"adapters": many[1:]}))
+def test_128_adapters_are_allowed():
+    many = [PIRATE | {"name": f"a{at}"} for at in range(128)]
+    spec = parse_resource(a_manifest(task="text-generation", generation={"adapters": many}))
     assert len(spec.spec.generation.adapters) == 128
 
 
@@ -260,11 +260,11 @@ def test_a_wrong_task_is_the_only_problem_of_what_depends_on_it():
 @pytest.mark.parametrize(
     ("metadata", "problem"),
     [
-        ({"name": "x" * 64}, "metadata.name: Invalid value: "),
+        ({"name": "x" * 64}, "metadata.name: Too long: may not be more than 63 bytes"),
         ({"name": "echo.v2"}, 'metadata.name: Invalid value: "echo.v2": expected lower-case'),
-        ({"name": 7}, "metadata.name: Invalid value: 7: expected text"),
+        ({"name": 7}, "metadata.name: Invalid value: 7: must be of type string"),
         ({"namespace": "-ops"}, 'metadata.namespace: Invalid value: "-ops": expected lower-case'),
-        ({"labels": ["x"]}, 'metadata.labels: Invalid value: ["x"]: expected a map'),
+        ({"labels": ["x"]}, 'metadata.labels: Invalid value: ["x"]: must be of type object'),
         (
             {"labels": {"no spaces": "x"}},
             'metadata.labels.no spaces: Invalid value: "no spaces": expected a key such as team or '
@@ -287,7 +287,7 @@ def test_a_wrong_task_is_the_only_problem_of_what_depends_on_it():
             "metadata.labels.team: Invalid value: \"no/slash\": expected letters, digits, '-', '_' "
             "and '.', at most 63, a letter or digit at each end",
         ),
-        ({"labels": {"team": 7}}, "metadata.labels.team: Invalid value: 7: expected text"),
+        ({"labels": {"team": 7}}, "metadata.labels.team: Invalid value: 7: must be of type string"),
         ({"annotations": {"note": "x" * 2**19}}, "metadata.annotations: Invalid value: "),
     ],
 )
@@ -312,7 +312,10 @@ def test_names_and_labels_follow_kubernetes_rules(metadata, problem):
             'kind: Invalid value: ["Model"]: expected one of Model, Fleet',
         ),
         (a_manifest() | {"spec": None}, "spec: Required value"),
-        (a_manifest() | {"metadata": "echo"}, 'metadata: Invalid value: "echo": expected a map'),
+        (
+            a_manifest() | {"metadata": "echo"},
+            'metadata: Invalid value: "echo": must be of type object',
+        ),
         (
             a_manifest() | {"data": {}},
             "data: Unknown field: {}: expected one of apiVersion, kind, metadata, spec",
@@ -326,17 +329,19 @@ def test_names_and_labels_follow_kubernetes_rules(metadata, problem):
             a_fleet_manifest() | {"metadata": {"name": "default", "namespace": "ops"}},
             "metadata.namespace: Forbidden: a Fleet belongs to no namespace",
         ),
-        (a_fleet_manifest(pools=[]), "spec.pools: Invalid value: []: expected at least one"),
+        (a_fleet_manifest(pools=[]), "spec.pools: Invalid value: []: should have at least 1 items"),
         (
             a_manifest() | {"spec": {"source": {"uri": URI}, 3: 4}},
-            "spec.3: Invalid value: 3: keys should be strings",
+            "spec.3: Invalid value: 3: Keys should be strings",
         ),
         (
             a_fleet_manifest(pools=[{"name": "a"}, {"name": "a"}]),
-            'spec.pools: Invalid value: [{"name": "a"}, {"name": "a"}]: expected every pool to '
-            "have a name of its own",
+            'spec.pools.1: Duplicate value: {"name": "a"}',
         ),
-        (a_fleet_manifest(pools=[None]), "spec.pools.0: Invalid value: null: expected a map"),
+        (
+            a_fleet_manifest(pools=[None]),
+            "spec.pools.0: Invalid value: null: must be of type object",
+        ),
     ],
 )
 def test_a_manifest_of_another_shape_is_refused(manifest, problem):
@@ -361,7 +366,12 @@ def test_a_manifest_that_holds_itself_is_refused():
 def test_what_yaml_reads_as_a_number_is_a_quantity():
     resources = parse_resource(a_manifest(resources={"cpu": 2, "memory": 1024})).spec.resources
     assert (resources.cpu, resources.memory) == ("2", "1024")
-    assert parse_resource(a_manifest(resources={"cpu": 0.5})).spec.resources.cpu.value * 2 == 1
+
+
+def test_a_fraction_is_a_quantity_only_as_text_as_an_api_server_has_it():
+    (problem,) = refused(a_manifest(resources={"cpu": 0.5}))
+    assert problem == "spec.resources.cpu: Invalid value: 0.5: must be of type integer,string"
+    assert parse_resource(a_manifest(resources={"cpu": "0.5"}))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""How a running Fleet is asked: its ledger by long poll, its address by a probe.
+
+Shared by every `Cluster` whose Fleets answer over HTTP. A silence is not an error here: it is what
+is reported.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+import aiohttp
+from pydantic import ValidationError
+
+from shoal.api import Ledger
+from shoal.api.ledger import ModelReport
+from shoal.api.runtime import LEDGER_PREFIX
+
+logger = logging.getLogger(__name__)
+
+PROBE_S = 5.0
+# A Fleet that has just gone is looked for often, one that stays away less so.
+DOWN_FIRST_S, DOWN_S, DOWN_SOON_S = 0.3, 1.0, 30.0
+LEDGER_WAIT_S = 30
+ANSWER_S = 5.0
+# One lost connection is no news; the second in a row is.
+MISSES = 2
+
+
+class Answer(NamedTuple):
+    """What came back. Code 0 means that nothing did."""
+
+    code: int
+    body: bytes = b""
+    etag: str = ""
+
+
+class Caller:
+    """Asks Fleets. `trust_env` is whether the environment's proxies are for them."""
+
+    def __init__(self, trust_env: bool) -> None:
+        self._trust_env = trust_env
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(
+        self, url: str, headers: Mapping[str, str] | None = None, seconds: float = ANSWER_S
+    ) -> Answer:
+        """The answer to a GET; no answer within the time is one, too."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=self._trust_env)
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        try:
+            async with self._session.get(
+                url, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                body = await response.read()
+                return Answer(response.status, body, response.headers.get("etag", ""))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return Answer(0)
+
+    async def answers(self, url: str) -> bool:
+        """Whether it gives 200."""
+        return (await self.get(url)).code == 200
+
+    async def close(self) -> None:
+        """Until it is used again."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+class LedgerSource(NamedTuple):
+    """Where a Fleet's ledger is, and the token that opens it."""
+
+    base: str
+    token: str
+
+
+async def follow_ledger(
+    caller: Caller,
+    source: Callable[[bool], Awaitable[LedgerSource | None]],
+    take: Callable[[Ledger | None], None],
+) -> None:
+    """Tell every new state of the ledger, and None once it is silent; until it is cancelled.
+
+    `source` says where it is, or None while there is none; it is asked again with True when the
+    token was refused.
+    """
+    etag, misses, refused = "", 0, False
+    while True:
+        where = await source(refused)
+        answer = await _read_ledger(caller, where, etag) if where is not None else Answer(0)
+        refused = answer.code == 401
+        ledger = _ledger(answer)
+        if ledger is not None or answer.code == 304:
+            etag, misses = answer.etag or etag, 0
+            if ledger is not None:
+                take(ledger)
+            continue
+        etag, misses = "", misses + 1
+        if misses >= MISSES or where is None:
+            take(None)
+        await asyncio.sleep(DOWN_FIRST_S if misses < DOWN_SOON_S / DOWN_FIRST_S else DOWN_S)
+
+
+async def _read_ledger(caller: Caller, where: LedgerSource, etag: str) -> Answer:
+    headers = {"authorization": f"Bearer {where.token}", "if-none-match": etag}
+    url = f"{where.base}{LEDGER_PREFIX}/models?wait={LEDGER_WAIT_S}"
+    return await caller.get(url, headers, LEDGER_WAIT_S + 10)
+
+
+def _ledger(answer: Answer) -> Ledger | None:
+    if answer.code != 200:
+        return None
+    try:
+        return Ledger.model_validate_json(answer.body)
+    except ValidationError as error:
+        logger.warning("the ledger cannot be read: %s", error)
+        return None
+
+
+async def follow_address(caller: Caller, address: str, take: Callable[[bool], None]) -> None:
+    """Tell what each probe of a Fleet's own address sees; until it is cancelled."""
+    down_since = time.monotonic()
+    while True:
+        reachable = await caller.answers(f"{address}/-/healthz")
+        take(reachable)
+        now = time.monotonic()
+        if reachable:
+            down_since = now
+        soon = now - down_since < DOWN_SOON_S
+        await asyncio.sleep(PROBE_S if reachable else DOWN_FIRST_S if soon else DOWN_S)
+
+
+def changed_models(before: Ledger | None, after: Ledger | None) -> set[str]:
+    """`namespace/name` of the Models of which something else is said now."""
+    old = before.models if before is not None else {}
+    new = after.models if after is not None else {}
+    return {
+        key for key in old.keys() | new.keys() if _essence(old.get(key)) != _essence(new.get(key))
+    }
+
+
+def _essence(report: ModelReport | None) -> dict[str, Any] | None:
+    """What a report says, without what every heartbeat changes."""
+    if report is None:
+        return None
+    return report.model_dump(exclude={"replicas": {"__all__": {"reported", "requests"}}})

@@ -1,0 +1,169 @@
+"""Calls to the Kubernetes API: every one bounded in time, tried again a few times, and observed.
+
+The official client connects and authenticates. Its generated types are left aside: they cost more
+than everything else for thousands of objects, so bodies are plain JSON here.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+
+from shoal.cluster.kube.answers import ATTEMPTS, passes, refusal, wait_before
+from shoal.cluster.kube.kinds import Kind
+from shoal.errors import WorldUnavailable
+
+logger = logging.getLogger(__name__)
+
+FIELD_MANAGER = "shoal"
+CONNECT_S, CALL_S = 5.0, 30.0
+APPLY = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+JSON = "application/json"
+
+Observe = Callable[[str, str, int, float], None]
+"""Told of every call: verb, resource, HTTP code (0 if there was no answer), seconds."""
+
+_METHODS = {"create": "POST", "patch": "PATCH", "update": "PUT", "delete": "DELETE"}
+_NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class Api:
+    """One connection pool to one API server. Verbs are those of RBAC."""
+
+    def __init__(self, client: ApiClient, observe: Observe) -> None:
+        self.client = client
+        self._observe = observe
+
+    async def call(
+        self,
+        verb: str,
+        kind: Kind,
+        namespace: str = "",
+        name: str = "",
+        subresource: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> Any:
+        """The JSON that the server answers. What may pass is tried again a few times.
+
+        Raises:
+            AccessDenied: 403.
+            KindMissing: the server does not know the kind.
+            Refused: it said no otherwise.
+            WorldUnavailable: it did not answer, or was busy each time.
+        """
+        path = kind.path(namespace, name, subresource) + _query(query)
+        headers = {"Accept": accept, "Content-Type": content_type}
+        what = "/".join(part for part in (namespace, name) if part)
+        for attempt in range(ATTEMPTS):
+            last = attempt == ATTEMPTS - 1
+            try:
+                code, answer, retry_after = await self._once(verb, kind, path, headers, body)
+            except _NO_ANSWER as error:
+                if last:
+                    raise _no_answer(verb, kind, error) from error
+                retry_after = None
+            else:
+                if code < 300:
+                    return json.loads(answer)
+                if last or not passes(code):
+                    raise refusal(verb, kind, what, code, answer)
+            await asyncio.sleep(wait_before(attempt, retry_after))
+        raise AssertionError("unreachable")
+
+    async def watch(
+        self, kind: Kind, query: Mapping[str, str], silence_s: float, accept: str = JSON
+    ) -> AsyncGenerator[bytes, None]:
+        """The lines of a watch, until the server ends it. Nothing is tried again here.
+
+        Raises:
+            AccessDenied, KindMissing, Refused: as `call`.
+            WorldUnavailable: the connection broke, or no byte came for `silence_s`.
+        """
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_S, sock_read=silence_s)
+        path = kind.path() + _query({**query, "watch": "true"})
+        try:
+            response = await self._send("watch", kind, path, {"Accept": accept}, None, timeout)
+            async with response:
+                if response.status >= 300:
+                    body = await response.read()
+                    raise refusal("watch", kind, "", response.status, body)
+                async for line in _lines(response.content):
+                    yield line
+        except _NO_ANSWER as error:
+            raise _no_answer("watch", kind, error) from error
+
+    async def _once(
+        self, verb: str, kind: Kind, path: str, headers: Mapping[str, str], body: object
+    ) -> tuple[int, bytes, str | None]:
+        timeout = aiohttp.ClientTimeout(total=CALL_S, sock_connect=CONNECT_S)
+        async with await self._send(verb, kind, path, headers, body, timeout) as response:
+            answer = await response.read()
+            return response.status, answer, response.headers.get("retry-after")
+
+    async def _send(
+        self,
+        verb: str,
+        kind: Kind,
+        path: str,
+        headers: Mapping[str, str],
+        body: object,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        method, began, code = _METHODS.get(verb, "GET"), time.monotonic(), 0
+        try:
+            response = await self._respond(method, path, dict(headers), body, timeout)
+            code = response.status
+        finally:
+            self._observe(verb, kind.resource, code, time.monotonic() - began)
+        return response
+
+    async def _respond(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: object,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        client = self.client
+        headers |= client.default_headers
+        await client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = client.configuration.host + path
+        answer = await client.rest_client.request(
+            method, url, headers=headers, body=body, _request_timeout=timeout
+        )
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def _query(query: Mapping[str, str] | None) -> str:
+    return f"?{urlencode(query)}" if query else ""
+
+
+def _no_answer(verb: str, kind: Kind, error: BaseException) -> WorldUnavailable:
+    why = str(error) or type(error).__name__
+    return WorldUnavailable(f"Kubernetes did not answer to {verb} {kind.resource}: {why}")
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
+    """However long they are: aiohttp's own reading of lines has a limit."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line

@@ -1,0 +1,88 @@
+"""Server-side apply that writes nothing where nothing differs.
+
+Every object carries a digest of what was last applied to it: another digest means that there is
+something to change, or to take away. Under an equal one, what is said is compared with what is
+there, so that what others changed is put right. The API server may write a value in another way
+than it was said (`1024Mi`, `1Gi`); an object that is still as our last apply left it is right, too.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from shoal.cluster.kube.api import APPLY, FIELD_MANAGER, Api
+from shoal.cluster.kube.comparing import contains, digest_of, has_owners
+from shoal.cluster.kube.kinds import SECRET, Kind
+from shoal.cluster.kube.store import Name, Raw, name_of
+
+APPLIED = "shoal.dev/applied"
+_QUERY = {"fieldManager": FIELD_MANAGER, "force": "true"}
+
+
+class _Left(NamedTuple):
+    """How an apply left an object: `version` changes when somebody changes what is said of it."""
+
+    digest: str
+    uid: str
+    version: str | int
+
+
+class Applier:
+    """Remembers how it left each object; without that memory it writes once more at most."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._left: dict[tuple[str, Name], _Left] = {}
+
+    async def apply(self, kind: Kind, manifest: Raw, live: Raw | None) -> Raw | None:
+        """Bring an object to what is said, whatever it is now; the answer, or None if it is so.
+
+        Raises:
+            WorldUnavailable: the API server refused, or did not answer.
+        """
+        digest = digest_of(manifest)
+        if live is not None and self._is_so(kind, manifest, digest, live):
+            return None
+        namespace, name = name_of(manifest)
+        said = manifest if kind is SECRET else _with_digest(manifest, digest)
+        answer: Raw = await self._api.call(
+            "patch", kind, namespace, name, query=_QUERY, body=said, content_type=APPLY
+        )
+        self._left[kind.name, (namespace, name)] = _left(answer, digest)
+        return answer
+
+    def forget(self, kind: Kind, name: Name) -> None:
+        """It is deleted."""
+        self._left.pop((kind.name, name), None)
+
+    def _is_so(self, kind: Kind, manifest: Raw, digest: str, live: Raw) -> bool:
+        if live["metadata"].get("deletionTimestamp"):
+            return True  # what is being deleted is made anew once it is gone
+        if not _is_named_so(manifest, live):
+            return False
+        if kind is SECRET:  # a digest beside it would tell of what it hides
+            return _says(live, manifest) and live.get("data", {}) == manifest.get("data", {})
+        if (live["metadata"].get("annotations") or {}).get(APPLIED) != digest:
+            return False
+        untouched = self._left.get((kind.name, name_of(manifest))) == _left(live, digest)
+        return untouched or _says(live, manifest)
+
+
+def _is_named_so(manifest: Raw, live: Raw) -> bool:
+    said = {field: manifest["metadata"].get(field) or {} for field in ("labels", "annotations")}
+    return contains(live["metadata"], said) and has_owners(live, manifest)
+
+
+def _says(live: Raw, manifest: Raw) -> bool:
+    identity = ("apiVersion", "kind", "metadata")
+    return contains(live, {key: value for key, value in manifest.items() if key not in identity})
+
+
+def _left(live: Raw, digest: str) -> _Left:
+    meta: Mapping[str, Any] = live["metadata"]
+    return _Left(digest, meta["uid"], meta.get("generation") or meta["resourceVersion"])
+
+
+def _with_digest(manifest: Raw, digest: str) -> Raw:
+    meta = manifest["metadata"]
+    annotations = {**(meta.get("annotations") or {}), APPLIED: digest}
+    return {**manifest, "metadata": {**meta, "annotations": annotations}}

@@ -1,0 +1,280 @@
+"""Kubernetes as a `Cluster`: stores that watches keep true, and few, careful writes."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Reason, Site
+from shoal.cluster import Key, Manifest, Resource
+from shoal.cluster.asking import Caller
+from shoal.cluster.kube.api import Api
+from shoal.cluster.kube.applying import Applier
+from shoal.cluster.kube.credentials import Secrets
+from shoal.cluster.kube.events import Recorder
+from shoal.cluster.kube.fleets import Fleets, Line
+from shoal.cluster.kube.informer import Pace
+from shoal.cluster.kube.keys import Keys
+from shoal.cluster.kube.kinds import (
+    FLEET,
+    MODEL,
+    NAMESPACE,
+    NODE,
+    POD,
+    RAY_SERVICE,
+    SECRET,
+    SERVICE,
+)
+from shoal.cluster.kube.known import KINDS, Known
+from shoal.cluster.kube.owned import Owned, owned_by, read_one
+from shoal.cluster.kube.reading import RAY_CLUSTER_LABEL
+from shoal.cluster.kube.statuses import object_to, write_status
+from shoal.cluster.kube.store import Name, Raw, Unreadable
+from shoal.errors import KindMissing, WorldUnavailable
+
+logger = logging.getLogger(__name__)
+
+PORT = 8000
+OBJECT_AGAIN_S = 10.0
+EVERYWHERE = "0.0.0.0"  # noqa: S104  of its pod; a NetworkPolicy says who comes near
+
+
+class KubeCluster:
+    """Implements `shoal.cluster.Cluster`. `watch` runs everything; before it nothing is known.
+
+    `namespace` is the operator's own, `serving_image` that of Fleets which name none.
+    """
+
+    def __init__(
+        self, api: Api, *, namespace: str, serving_image: str, pace: Pace | None = None
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._image = serving_image
+        self._keys = Keys()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._known = Known(api, pace or Pace(), self._changed)
+        self._applier = Applier(api)
+        self._keeper = Owned(api, self._applier, self._known.owned)
+        self._recorder = Recorder(api, socket.gethostname())
+        self._secrets = Secrets(api, self._secret_changed)
+        self._caller = Caller(trust_env=True)
+        self._fleets = Fleets(
+            self._caller, self._own_secret, self._start, self._fleet_said, self._model_said
+        )
+
+    async def get(self, kind: type[Resource], namespace: str, name: str) -> Resource | None:
+        """An object that breaks the contract is not there: its status says so.
+
+        Nor is a RayService where KubeRay is not installed; to apply one tells.
+        """
+        if kind is RayService and self._lacks_kuberay is not None:
+            return None
+        return self._known.store(kind).get("" if kind is Fleet else namespace, name)
+
+    async def list(self, kind: type[Resource], namespace: str | None = None) -> list[Resource]:
+        return self._known.store(kind).all(namespace)
+
+    async def apply(self, resource: Resource) -> Resource:
+        """A RayService gets its Fleet's label and owner reference here.
+
+        Raises:
+            KindMissing: KubeRay is not installed.
+            WorldUnavailable: the server refused, or did not answer.
+        """
+        kind, meta = KINDS[type(resource)], resource.metadata
+        store = self._known.store(type(resource))
+        now = store.get(meta.namespace or "", meta.name)
+        live = now.model_dump(mode="json", by_alias=True) if now is not None else None
+        answer = await self._applier.apply(kind, self._manifest(resource), live)
+        if answer is not None:
+            store.put(answer)
+        return store.get(meta.namespace or "", meta.name) or resource
+
+    async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
+        await self._keeper.keep(fleet, manifests, self.site(fleet).namespace)
+
+    async def collect(self, fleet: str) -> None:
+        """Kubernetes' garbage collector does."""
+
+    async def report(self, resource: Resource) -> None:
+        answer = await write_status(self._api, KINDS[type(resource)], resource)
+        if answer is not None:
+            self._known.store(type(resource)).put(answer)
+
+    async def record(self, event: Event) -> None:
+        """It is written a moment later; that this failed is logged."""
+        self._recorder.take(event, self._known.uid(event.kind, event.namespace, event.name))
+
+    async def watch(self) -> AsyncIterator[Key]:
+        """Every key there is, then those that change; ends all it started when it is closed."""
+        try:
+            for work in (
+                *(informer.run() for informer in self._known.informers.values()),
+                self._recorder.run(),
+                self._secrets.run(self._named_secrets),
+                self._open(),
+            ):
+                self._start(work)
+            while True:
+                yield await self._keys.get()
+        finally:
+            await self._stop()
+
+    async def nodes(self) -> Sequence[Node]:
+        return self._known.sure(NODE).all()
+
+    async def pods(self, fleet: Fleet) -> Sequence[Pod]:
+        pods = self._known.sure(POD).all()
+        return [one.pod for one in pods if one.fleet == fleet.metadata.name]
+
+    async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        return self._known.sure(NAMESPACE).get("", namespace) or {}
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        return await self._secrets.read(namespace, name)
+
+    async def ledger(self, fleet: str) -> Ledger | None:
+        return self._fleets.ledger(fleet)
+
+    async def reachable(self, fleet: str) -> bool:
+        return self._fleets.reachable(fleet)
+
+    async def answers(self, url: str) -> bool:
+        return await self._caller.answers(url)
+
+    def site(self, fleet: Fleet) -> Site:
+        name = fleet.metadata.name
+        namespace = fleet.spec.namespace or self._namespace
+        return Site(
+            namespace=namespace,
+            host=EVERYWHERE,
+            port=PORT,
+            address=f"http://{name}.{namespace}.svc:{PORT}",
+            image=self._image,
+            operator_namespace=self._namespace,
+        )
+
+    @property
+    def _lacks_kuberay(self) -> KindMissing | None:
+        error = self._known.informers[RAY_SERVICE].error
+        return error if isinstance(error, KindMissing) else None
+
+    def _manifest(self, resource: Model | Fleet | RayService) -> Raw:
+        meta = resource.metadata
+        spoken = {"name", "namespace", "labels", "annotations", "owner_references"}
+        said: dict[str, Any] = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": meta.model_dump(
+                mode="json", by_alias=True, include=spoken, exclude_defaults=True
+            ),
+            "spec": resource.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        }
+        fleet = self._known.fleets.get("", meta.name)
+        if isinstance(resource, RayService) and fleet is not None:
+            return owned_by(fleet, said, self.site(fleet).namespace)
+        return said
+
+    async def _open(self) -> None:
+        await self._known.settle()
+        self._keys.open(self._known.keys())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Beside the watch, which breaks if this does."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._keys.fail(error)
+
+    async def _stop(self) -> None:
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks:
+            task.cancel()
+        self._fleets.forget()
+        self._keys.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._caller.close()
+
+    def _changed(self, key: Key) -> None:
+        self._keys.add(key)
+        if not self._tasks:  # nobody watches any more
+            return
+        if key.kind == FLEET.name:
+            self._fleets.follow(key.name, self._line(key.name))
+        if self._known.breaks_contract(key) is not None:
+            self._start(self._object_to(key))
+
+    def _line(self, name: str) -> Line | None:
+        """How a Fleet is reached; the Ray cluster that its Service points to has its ledger."""
+        fleet = self._known.fleets.get("", name)
+        if fleet is None:
+            return None
+        site = self.site(fleet)
+        service = self._known.owned[SERVICE].get(site.namespace, name) or {}
+        selector = (service.get("spec") or {}).get("selector") or {}
+        cluster = selector.get(RAY_CLUSTER_LABEL)
+        head = f"http://{cluster}-head-svc.{site.namespace}.svc:{PORT}" if cluster else ""
+        return Line(site.namespace, site.address, head)
+
+    def _fleet_said(self, name: str) -> None:
+        self._keys.add(Key(FLEET.name, "", name))
+
+    def _model_said(self, key: str) -> None:
+        self._keys.add(Key(MODEL.name, *key.split("/", 1)))
+
+    async def _own_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        raw = await read_one(self._api, SECRET, namespace, name)
+        return None if raw is None else raw.get("data") or {}
+
+    def _named_secrets(self) -> set[Name]:
+        return {name for model in self._known.models.all() for name in _secrets_of(model)}
+
+    def _secret_changed(self, name: Name) -> None:
+        for model in self._known.models.all(name[0]):
+            if name in _secrets_of(model):
+                self._keys.add(Key(MODEL.name, name[0], model.metadata.name))
+
+    async def _object_to(self, key: Key) -> None:
+        """Say in its status that it breaks the contract, for as long as it does."""
+        while (one := self._known.breaks_contract(key)) is not None:
+            now = datetime.now(UTC).replace(microsecond=0)
+            try:
+                news = await object_to(
+                    self._api, MODEL if key.kind == MODEL.name else FLEET, one, now
+                )
+            except WorldUnavailable as error:
+                logger.warning("%s, but its status cannot say so: %s", one.error, error)
+                await asyncio.sleep(OBJECT_AGAIN_S)
+                continue
+            if news:
+                logger.warning("%s is left out: %s", key.kind, one.error)
+                self._recorder.take(_objection(key, one, now), one.uid)
+            return
+
+
+def _secrets_of(model: Model) -> set[Name]:
+    spec = model.spec
+    adapters = spec.generation.adapters if spec.generation is not None else ()
+    names = (source.secret_name for source in (spec.source, *adapters))
+    return {(model.metadata.namespace or "", name) for name in names if name is not None}
+
+
+def _objection(key: Key, one: Unreadable, now: datetime) -> Event:
+    return Event(
+        kind=key.kind,
+        namespace=key.namespace,
+        name=key.name,
+        type="Warning",
+        reason=Reason.INVALID_SPEC,
+        message="; ".join(one.error.problems),
+        first_timestamp=now,
+        last_timestamp=now,
+    )
