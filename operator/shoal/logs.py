@@ -1,8 +1,8 @@
 """What the control plane says while it runs: one JSON object a line, for programs that read logs.
 
-Every record has `time`, `level`, `logger` and `message`; what was said within `speaking_of`, or with
-`extra`, has `object`, `generation` and `reason` besides. A traceback is there for our own mistakes
-only, which are those that were logged with `exc_info`.
+Every record has `time`, `level`, `logger` and `message`; those said within `speaking_of`, or with
+`extra`, have `object`, `generation` and `reason` besides. A traceback is there for our own mistakes
+only: those that were logged with `exc_info`.
 """
 
 import json

@@ -39,6 +39,9 @@ class Address:
             raise ValueError(f"{text!r} is no address: expected HOST:PORT, as in 0.0.0.0:8080")
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

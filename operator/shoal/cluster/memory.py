@@ -144,7 +144,7 @@ class MemoryCluster:
 
     def _read(self, kind: type[Resource], key: Key) -> Resource | None:
         text = self._texts.get(key)
-        return None if text is None else cast("Resource", _parsed(kind, text))
+        return None if text is None else cast("Resource", _parsed(cast("Any", kind), text))
 
     def _write(self, verb: str, key: Key, resource: Resource) -> Resource:
         """Count it and tell the watchers, if it is another than before."""

@@ -67,9 +67,7 @@ class Controllers:
     Everything is looked at once per `resync`, each key at a time of its own.
     """
 
-    def __init__(
-        self, cluster: Cluster, resync: timedelta, observe: Observe = _unobserved
-    ) -> None:
+    def __init__(self, cluster: Cluster, resync: timedelta, observe: Observe = _unobserved) -> None:
         self.queue = WorkQueue()
         self._cluster = cluster
         self._concerns = Concerns(cluster)
@@ -126,8 +124,8 @@ class Controllers:
             await asyncio.sleep(self._resync_s)
 
     async def _look_at_everything(self) -> None:
-        fleets, models = await self._cluster.list(Fleet), await self._cluster.list(Model)
-        there = {key_of(resource) for resource in (*fleets, *models)}
+        there = {key_of(fleet) for fleet in await self._cluster.list(Fleet)}
+        there |= {key_of(model) for model in await self._cluster.list(Model)}
         for key in there:
             self.queue.add_after(key, phase(key) * self._resync_s)
         for gone in self.seen.keys() - there:

@@ -49,12 +49,31 @@ def steady() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+class Unopposed:
+    """The leadership of an operator that runs alone."""
+
+    leading = True
+    reached = True
+    idle_s = 0.0
+
+    def check(self) -> None:
+        """It may always write."""
+
+    async def acquire(self) -> None:
+        """It leads."""
+
+    async def hold(self) -> None:
+        """Nobody takes it."""
+        await asyncio.Event().wait()
+
+    async def release(self) -> None:
+        """There is nobody to give it to."""
+
+
 class Election:
     """Lives on one event loop. First `acquire`, then `hold`, and `release` at the end."""
 
-    def __init__(
-        self, leases: Leases, identity: str, clock: Callable[[], float] = steady
-    ) -> None:
+    def __init__(self, leases: Leases, identity: str, clock: Callable[[], float] = steady) -> None:
         self.identity = identity
         self._leases = leases
         self._clock = clock
@@ -95,7 +114,9 @@ class Election:
 
     async def acquire(self) -> None:
         """Wait until this process leads."""
-        while not await self._try(self._take, ATTEMPT_S):
+        while True:
+            if await self._try(self._take, ATTEMPT_S):
+                break
             await asyncio.sleep(self._pause())
         logger.info("%s leads", self.identity)
 
@@ -173,6 +194,9 @@ class Election:
             return wait
         left = expires_at(self._observed.lease, self._observed.at) - self._clock()
         return min(wait, left) if left > 0 else wait
+
+
+Leadership = Election | Unopposed
 
 
 def _now() -> datetime:

@@ -33,9 +33,8 @@ async def probes(
         try:
             await site.start()
         except OSError as error:
-            where = f"{listen.host}:{listen.port}"
             raise PlatformUnsupported(
-                f"{where} cannot be listened on ({error.strerror}); say another with --listen"
+                f"{listen} cannot be listened on ({error.strerror}); say another with --listen"
             ) from error
         yield Address(listen.host, runner.addresses[0][1])
     finally:
