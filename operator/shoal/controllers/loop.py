@@ -114,14 +114,15 @@ class Controllers:
 
     async def _resync(self) -> None:
         """Whatever was missed is made good."""
+        wait = RELIST_S  # At first the watch tells of everything.
         while True:
+            await asyncio.sleep(wait)
             try:
                 await self._look_at_everything()
+                wait = self._resync_s
             except Exception as error:
                 _complain("the resync is put off", error)
-                await asyncio.sleep(RELIST_S)
-                continue
-            await asyncio.sleep(self._resync_s)
+                wait = RELIST_S
 
     async def _look_at_everything(self) -> None:
         there = {key_of(fleet) for fleet in await self._cluster.list(Fleet)}
