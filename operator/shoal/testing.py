@@ -30,6 +30,14 @@ from shoal.api.rayservice import ApplicationStatus, DeploymentStatus, ServiceSta
 from shoal.api.runtime import DEPLOYMENT
 
 SITE = Site(namespace="shoal-system", host="127.0.0.1", port=8000, address="http://fleet:8000")
+POD_SITE = Site(
+    namespace="shoal-system",
+    host="0.0.0.0",  # noqa: S104  in a pod
+    port=8000,
+    address="http://default.shoal-system.svc:8000",
+    image="serving:test",
+    operator_namespace="shoal-system",
+)
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 DIGEST = "sha256:" + "a" * 64
 

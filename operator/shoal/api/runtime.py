@@ -24,12 +24,16 @@ LEDGER_PREFIX = "/-/shoal"
 class ReplicaConfig(Wire):
     """One replica's process. `memory` is in bytes; `threads` is one session's.
 
+    `gpu`: Ray gives the process GPUs, and the model runs there unless its execution providers say
+    otherwise. `gpu_memory` is its share of the one GPU, in bytes; None means all of them.
     `attempt` does nothing but differ, where Ray Serve must try the same again.
     """
 
     fleet: str
     threads: int = 1
     memory: int | None = None
+    gpu: bool = False
+    gpu_memory: int | None = None
     max_body_bytes: int = 64 * 2**20
     access_log: bool = False
     attempt: int = 0

@@ -33,6 +33,9 @@ class Cluster(Protocol):
     async def list(self, kind: type[Resource], namespace: str | None = None) -> list[Resource]:
         """Every resource of a kind, by namespace and name."""
 
+    async def models_of(self, fleet: str) -> Sequence[Model]:
+        """The Models that name a Fleet, by namespace and name, without a look at all others."""
+
     async def apply(self, resource: Resource) -> Resource:
         """Create it or bring its spec to what is given; the status is left alone.
 

@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from shoal.api import Event, Fleet, Ledger, Node, Pod, RayService, Site
+from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Site
+from shoal.api.labels import CREATE_ONLY
 from shoal.cluster import Key, Manifest, Resource
 
 SITE_NAMESPACE = "shoal-system"
@@ -52,6 +53,9 @@ class MemoryCluster:
         chosen = (key for key in keys if namespace is None or key.namespace == namespace)
         return [resource for key in chosen if (resource := self._read(kind, key))]
 
+    async def models_of(self, fleet: str) -> Sequence[Model]:
+        return [model for model in await self.list(Model) if model.spec.fleet == fleet]
+
     async def apply(self, resource: Resource) -> Resource:
         kind, key = type(resource), _key_of(resource)
         before = self._read(kind, key)
@@ -60,7 +64,8 @@ class MemoryCluster:
         return self._write("apply", key, _brought_to(before, resource))
 
     async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
-        name, kept = fleet.metadata.name, [dict(one) for one in manifests]
+        name = fleet.metadata.name
+        kept = [_kept(one, self.kept.get(name, ())) for one in manifests]
         if self.kept.get(name) != kept:
             self.writes["keep"] += 1
             self.kept[name] = kept
@@ -164,6 +169,19 @@ class MemoryCluster:
 @lru_cache(maxsize=4096)  # What is read cannot be changed, and tests have many Models.
 def _parsed(kind: type[BaseModel], text: str) -> BaseModel:
     return kind.model_validate_json(text)
+
+
+def _kept(manifest: Manifest, before: Sequence[Manifest]) -> dict[str, Any]:
+    """What is created only stays as it was."""
+    wanted = dict(manifest)
+    if CREATE_ONLY not in wanted["metadata"].get("annotations", {}):
+        return wanted
+    same = (one for one in before if _identity(one) == _identity(wanted))
+    return dict(next(same, wanted))
+
+
+def _identity(manifest: Manifest) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
 
 
 def _key(kind: type[Resource], namespace: str, name: str) -> Key:

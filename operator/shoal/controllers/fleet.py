@@ -1,15 +1,21 @@
 """Fleet → one RayService whose Serve configuration holds every Model placed on it."""
 
 import json
+import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shoal.api import ObjectMeta, RayService, RayServiceSpec
 from shoal.cluster import Cluster, Key
 from shoal.controllers.gather import gather_fleet
+from shoal.errors import WorldUnavailable
 from shoal.plan.events import transitions
 from shoal.plan.fleet_status import fleet_status
-from shoal.plan.observed import ObservedFleet
+from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet
+from shoal.plan.owned.manifests import owned_manifests
+from shoal.plan.ray_cluster.service import ray_service
+from shoal.plan.refusal import Refusal
 from shoal.plan.serve_config import serve_config
+from shoal.plan.trouble import trouble_of
 
 RETRY = timedelta(seconds=5)
 
@@ -20,27 +26,35 @@ async def reconcile_fleet(cluster: Cluster, key: Key, now: datetime) -> timedelt
     if observed is None:
         await cluster.collect(key.name)
         return None
-    await cluster.apply(_ray_service(observed, json.dumps(serve_config(observed, now))))
-    await _report(cluster, observed, now)
-    return RETRY if _has_failed_applications(observed) else None
+    try:
+        applied = await _apply(cluster, observed, now)
+    except WorldUnavailable as error:
+        await _report(cluster, observed, now, trouble_of(error))
+        raise
+    await _report(cluster, applied, now)
+    return RETRY if _has_failed_applications(applied) else None
 
 
-def _ray_service(observed: ObservedFleet, config: str) -> RayService:
-    return RayService(
-        metadata=ObjectMeta(name=observed.fleet.metadata.name, namespace=observed.site.namespace),
-        spec=RayServiceSpec(serveConfigV2=config),
-    )
+async def _apply(cluster: Cluster, observed: ObservedFleet, now: datetime) -> ObservedFleet:
+    """Tell KubeRay; what was observed, with the RayService as it is then."""
+    config = json.dumps(serve_config(observed, now))
+    if observed.site.has_pods:
+        await cluster.keep(observed.fleet, owned_manifests(observed, secrets.token_hex(32)))
+    service = await cluster.apply(ray_service(observed, config))
+    return replace(observed, ray_service=service)
 
 
 def _has_failed_applications(observed: ObservedFleet) -> bool:
     if observed.ray_service is None:
         return False
     applications = observed.ray_service.status.told.application_statuses
-    return any(each.status == "DEPLOY_FAILED" for each in applications.values())
+    return any(each.status == DEPLOY_FAILED for each in applications.values())
 
 
-async def _report(cluster: Cluster, observed: ObservedFleet, now: datetime) -> None:
-    fleet, status = observed.fleet, fleet_status(observed, now)
+async def _report(
+    cluster: Cluster, observed: ObservedFleet, now: datetime, trouble: Refusal | None = None
+) -> None:
+    fleet, status = observed.fleet, fleet_status(observed, now, trouble)
     if status != fleet.status:
         await cluster.report(fleet.model_copy(update={"status": status}))
         for event in transitions(fleet, status.conditions, now):

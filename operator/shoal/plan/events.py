@@ -15,6 +15,7 @@ _CALM = frozenset(
         Reason.ROUTING,
         Reason.STARTING,
         Reason.SUSPENDED,
+        Reason.UPGRADING,
     }
 )
 

@@ -4,11 +4,20 @@ import re
 from datetime import datetime
 
 from shoal.api import ConditionType, Failure, Reason, ReplicaState, find_condition
-from shoal.plan.observed import ObservedModel
+from shoal.api.rayservice import ApplicationStatus
+from shoal.plan.observed import DEPLOY_FAILED, ObservedModel
+from shoal.plan.ray_clusters import message_of
 
-DEPLOY_FAILED = "DEPLOY_FAILED"
 _TRYING = frozenset(
-    {Reason.PENDING, Reason.STARTING, Reason.LOADING, Reason.NO_ROOM, Reason.NO_ROOM_TO_SURGE}
+    {
+        Reason.PENDING,
+        Reason.STARTING,
+        Reason.LOADING,
+        Reason.NO_ROOM,
+        Reason.NO_ROOM_TO_SURGE,
+        Reason.PODS_WAITING,
+        Reason.UPGRADING,
+    }
 )
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -22,6 +31,13 @@ def failure_of(observed: ObservedModel, now: datetime) -> Failure | None:
     if observed.application.status == DEPLOY_FAILED and not loading:
         return _deployment_failure(observed, now)
     return observed.known_failure
+
+
+def last_words(application: ApplicationStatus) -> str:
+    """The last line of the traceback that Ray Serve keeps for a deployment, or an application."""
+    text = message_of(application) or application.message
+    lines = _COLOURS.sub("", text).strip().splitlines()
+    return lines[-1].strip()[:500] if lines else "Ray Serve could not start a replica."
 
 
 def _reported(observed: ObservedModel) -> Failure | None:
@@ -45,15 +61,8 @@ def _deployment_failure(observed: ObservedModel, now: datetime) -> Failure:
         return known.model_copy(update={"time": now})
     return Failure(
         reason=Reason.REPLICA_FAILED,
-        message=_last_words(observed),
+        message=last_words(observed.application),
         action="The replica's log says more: shoal logs model/" + observed.model.metadata.name,
         retriable=True,
         time=now,
     )
-
-
-def _last_words(observed: ObservedModel) -> str:
-    """The last line of the traceback that Ray Serve keeps for a deployment, or an application."""
-    text = observed.deployment_message or observed.application.message
-    lines = _COLOURS.sub("", text).strip().splitlines()
-    return lines[-1].strip()[:500] if lines else "Ray Serve could not start a replica."

@@ -7,52 +7,99 @@ from shoal.api import (
     ConditionType,
     FleetStatus,
     Reason,
+    find_condition,
     is_true,
     merge_conditions,
 )
 from shoal.api.fleet import ModelCount, WorkerCount
+from shoal.api.labels import HEAD_GROUP
 from shoal.plan.conditions import condition
+from shoal.plan.inventory import inventory
 from shoal.plan.observed import ObservedFleet
+from shoal.plan.provisioned import provisioned_condition
+from shoal.plan.public_address import public_address
+from shoal.plan.ray_clusters import is_settled, is_upgrading, serving
+from shoal.plan.refusal import Refusal
+
+# What does not pass by itself.
+_STALLED = frozenset({Reason.CONFIGURATION_REFUSED, Reason.KUBERAY_MISSING, Reason.PODS_FORBIDDEN})
 
 
-def fleet_status(observed: ObservedFleet, now: datetime) -> FleetStatus:
-    """The status of a Fleet, from its RayService, the probe of its address, and its Models."""
+def fleet_status(
+    observed: ObservedFleet, now: datetime, trouble: Refusal | None = None
+) -> FleetStatus:
+    """The status of a Fleet, from its RayService, its pods and nodes, the probe of its address, and
+    its Models. `trouble` is what became of telling KubeRay, if that went wrong.
+    """
     fleet = observed.fleet
-    provisioned = _provisioned(observed)
+    provisioned = provisioned_condition(observed, trouble)
+    ready = _ready(observed, provisioned)
     conditions = (
         condition(fleet, ConditionType.ACCEPTED, True, Reason.ACCEPTED),
         provisioned,
-        _ready(observed, provisioned),
+        ready,
+        *_progress(observed, provisioned, ready),
     )
-    ready = sum(is_true(model.status.conditions, ConditionType.READY) for model in observed.models)
+    served = sum(is_true(model.status.conditions, ConditionType.READY) for model in observed.models)
     return FleetStatus(
         observed_generation=fleet.metadata.generation,
         conditions=merge_conditions(fleet.status.conditions, conditions, now),
-        url=observed.address,
-        models=ModelCount(total=len(observed.models), ready=ready),
-        workers=WorkerCount(desired=len(fleet.spec.pools), ready=_endpoints(observed)),
+        url=public_address(observed),
+        models=ModelCount(total=len(observed.models), ready=served),
+        workers=_workers(observed),
+        gpus=_gpus(observed),
+        inventory=inventory(fleet, observed.nodes) if observed.site.has_pods else (),
     )
-
-
-def _endpoints(observed: ObservedFleet) -> int:
-    """Ray nodes that take requests."""
-    return observed.ray_service.status.num_serve_endpoints if observed.ray_service else 0
-
-
-def _provisioned(observed: ObservedFleet) -> Condition:
-    fleet, kind = observed.fleet, ConditionType.PROVISIONED
-    if observed.ray_service is not None and observed.ray_service.status.refusal:
-        refusal = observed.ray_service.status.refusal
-        return condition(fleet, kind, False, Reason.CONFIGURATION_REFUSED, refusal)
-    up = _endpoints(observed) > 0
-    return condition(fleet, kind, up, Reason.PROVISIONED if up else Reason.PROVISIONING)
 
 
 def _ready(observed: ObservedFleet, provisioned: Condition) -> Condition:
     fleet, kind = observed.fleet, ConditionType.READY
     if observed.reachable:
-        return condition(fleet, kind, True, Reason.READY)
+        upgrading = provisioned.reason is Reason.UPGRADING
+        reason, message = (
+            (Reason.UPGRADING, provisioned.message) if upgrading else (Reason.READY, "")
+        )
+        now = condition(fleet, kind, True, reason, message)
+        return now.model_copy(update={"observed_generation": _served_generation(observed)})
     if provisioned.status != "True":
         return condition(fleet, kind, False, provisioned.reason, provisioned.message)
     message = f"{observed.address} does not answer."
     return condition(fleet, kind, False, Reason.CLUSTER_UNREACHABLE, message)
+
+
+def _served_generation(observed: ObservedFleet) -> int:
+    """Of the Fleet: the one before, until KubeRay has seen the newest and moved on to it."""
+    service, newest = observed.ray_service, observed.fleet.metadata.generation
+    before = find_condition(observed.fleet.status.conditions, ConditionType.READY)
+    if before is None or before.status != "True":
+        return newest
+    arrived = is_settled(service) and not is_upgrading(service)
+    return newest if arrived else before.observed_generation
+
+
+def _progress(
+    observed: ObservedFleet, provisioned: Condition, ready: Condition
+) -> tuple[Condition, ...]:
+    """kstatus: on its way, or stuck; nothing once all is as the newest generation asks."""
+    newest = observed.fleet.metadata.generation
+    if provisioned.status == ready.status == "True" and ready.observed_generation == newest:
+        return ()
+    cause = ready if provisioned.status == "True" else provisioned
+    kind = ConditionType.STALLED if cause.reason in _STALLED else ConditionType.RECONCILING
+    return (condition(observed.fleet, kind, True, cause.reason, cause.message),)
+
+
+def _workers(observed: ObservedFleet) -> WorkerCount:
+    if not observed.site.has_pods:
+        service = observed.ray_service
+        ready = service.status.num_serve_endpoints if service is not None else 0
+        return WorkerCount(desired=len(observed.fleet.spec.pools), ready=ready)
+    said = serving(observed).ray_cluster_status
+    return WorkerCount(desired=said.desired_worker_replicas, ready=said.ready_worker_replicas)
+
+
+def _gpus(observed: ObservedFleet) -> int:
+    """Those of the workers that serve."""
+    name = serving(observed).ray_cluster_name
+    workers = (pod for pod in observed.pods if pod.group != HEAD_GROUP and pod.ready)
+    return sum(pod.gpus for pod in workers if name and pod.ray_cluster == name)

@@ -1,23 +1,34 @@
 """The condition `Loaded`: whether every wanted replica proved the newest generation, or why not."""
 
-import re
 from collections.abc import Callable
 
-from shoal.api import Condition, ConditionType, Failure, Reason, ReplicaState, find_condition
+from shoal.api import (
+    Condition,
+    ConditionType,
+    Failure,
+    RayService,
+    Reason,
+    ReplicaState,
+    find_condition,
+)
 from shoal.api.ledger import ReplicaReport
 from shoal.plan.conditions import condition
-from shoal.plan.failures import DEPLOY_FAILED
-from shoal.plan.observed import ObservedModel
-
-Cause = tuple[Reason, str]
+from shoal.plan.held_back import is_held_back
+from shoal.plan.observed import DEPLOY_FAILED, ObservedModel
+from shoal.plan.ray_clusters import is_upgrading, refusal_of, waits_for_room
+from shoal.plan.room import Cause, no_room
+from shoal.plan.scaling import is_idle, wanted_replicas
 
 
 def loaded_condition(observed: ObservedModel, failure: Failure | None) -> Condition:
     """`failure` is what is known to have gone wrong with the newest generation."""
     if observed.report is None:
         return _unread(observed)
-    model, wanted = observed.model, observed.model.spec.least_replicas
+    model = observed.model
+    if is_idle(observed):
+        return condition(model, ConditionType.LOADED, True, Reason.IDLE)
     ready = sum(entry.state is ReplicaState.READY for entry in observed.current)
+    wanted = wanted_replicas(observed)
     if ready >= wanted:
         return condition(model, ConditionType.LOADED, True, Reason.LOADED)
     reason, why = _cause(observed, failure)
@@ -53,10 +64,19 @@ def _loading(observed: ObservedModel, _: Failure | None) -> Cause | None:
 
 
 def _refused(observed: ObservedModel, _: Failure | None) -> Cause | None:
-    service = observed.fleet.ray_service if observed.fleet is not None else None
-    if service is None or not service.status.refusal:
+    if not refusal_of(_service(observed)):
         return None
     return Reason.CONFIGURATION_REFUSED, "Ray Serve refused the Fleet's configuration"
+
+
+def _held_back(observed: ObservedModel, failure: Failure | None) -> Cause | None:
+    """Why is remembered by its status: left out, nobody says it any more."""
+    before = find_condition(observed.model.status.conditions, ConditionType.LOADED)
+    if before is None or observed.is_told or not is_held_back(observed):
+        return None
+    known = failure is not None and failure.reason is before.reason
+    why = f"{failure.message} {failure.action}" if failure and known else before.reason.sentence
+    return before.reason, f"{why} It is tried again when the Fleet's new Ray cluster serves."
 
 
 def _untold(observed: ObservedModel, _: Failure | None) -> Cause | None:
@@ -69,24 +89,32 @@ def _gave_up(observed: ObservedModel, failure: Failure | None) -> Cause | None:
 
 
 def _no_room(observed: ObservedModel, _: Failure | None) -> Cause | None:
-    """Ray Serve tells of replicas that wait for a place in a sentence only."""
-    said = observed.deployment_message
-    if "to be scheduled" not in said:
+    if not waits_for_room(observed.application):
         return None
     surge = not observed.current and bool(observed.answering)
-    numbers = re.search(r"each replica: (.+), total resources available: (.+?)\. Use", said)
-    room = f"a replica needs {numbers[1]}, free are {numbers[2]}" if numbers else "no room is left"
-    way_out = "Lower spec.resources or spec.replicas, or suspend another Model."
-    return (Reason.NO_ROOM_TO_SURGE if surge else Reason.NO_ROOM), f"{room}. {way_out}"
+    return no_room(observed, surge)
+
+
+def _elsewhere(observed: ObservedModel, _: Failure | None) -> Cause | None:
+    """Only the Ray cluster that is being started is told of changes; the ledger is of the other."""
+    if observed.current or not is_upgrading(_service(observed)):
+        return None
+    return Reason.UPGRADING, "the Fleet is moving to a new Ray cluster, which is told of it"
+
+
+def _service(observed: ObservedModel) -> RayService | None:
+    return observed.fleet.ray_service if observed.fleet is not None else None
 
 
 CAUSES: tuple[Callable[[ObservedModel, Failure | None], Cause | None], ...] = (
     _replica_failed,
     _loading,
     _refused,
+    _held_back,
     _untold,
     _gave_up,
     _no_room,
+    _elsewhere,
 )
 
 

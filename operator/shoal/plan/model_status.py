@@ -13,29 +13,52 @@ from shoal.api import (
     merge_conditions,
 )
 from shoal.api.model import ModelFacts, Placement, ReplicaCount
+from shoal.plan.acceptance import is_wanted, refusal
 from shoal.plan.conditions import condition
 from shoal.plan.failures import failure_of
+from shoal.plan.fitting import Place, place
 from shoal.plan.loaded import loaded_condition
-from shoal.plan.observed import ObservedModel, key_of
-from shoal.plan.placement import is_wanted, pool_of, refusal
+from shoal.plan.observed import DEPLOY_FAILED, ObservedModel, key_of
+from shoal.plan.offers import offers
+from shoal.plan.public_address import public_address
 from shoal.plan.ready import ready_condition
+from shoal.plan.refusal import Refusal
+from shoal.plan.scaling import desired_replicas
 
 
 def model_status(observed: ObservedModel, now: datetime) -> ModelStatus:
     """The status of a Model, from its Fleet, Ray Serve and the ledger."""
     refused = refusal(observed)
     if refused is not None:
-        return _refused(observed.model, refused.reason, refused.message, now)
+        return _refused(observed.model, refused, now)
     if not is_wanted(observed.model):
         return _suspended(observed.model, now)
-    return _served(observed, now)
+    assert observed.fleet is not None
+    where = place(observed.model, offers(observed.fleet))
+    if isinstance(where, Refusal):
+        return _unplaced(observed.model, where, now)
+    return _served(observed, where, now)
 
 
-def _refused(model: Model, reason: Reason, message: str, now: datetime) -> ModelStatus:
+def _refused(model: Model, why: Refusal, now: datetime) -> ModelStatus:
+    accepted = condition(model, ConditionType.ACCEPTED, False, why.reason, why.message)
+    return _stalled(model, (accepted,), why, now)
+
+
+def _unplaced(model: Model, why: Refusal, now: datetime) -> ModelStatus:
+    accepted = condition(model, ConditionType.ACCEPTED, True, Reason.ACCEPTED)
+    placed = condition(model, ConditionType.PLACED, False, why.reason, why.message)
+    return _stalled(model, (accepted, placed), why, now)
+
+
+def _stalled(
+    model: Model, conditions: tuple[Condition, ...], why: Refusal, now: datetime
+) -> ModelStatus:
+    """It is not served, and will not be without a change."""
     conditions = (
-        condition(model, ConditionType.ACCEPTED, False, reason, message),
-        condition(model, ConditionType.READY, False, reason, message),
-        condition(model, ConditionType.STALLED, True, reason, message),
+        *conditions,
+        condition(model, ConditionType.READY, False, why.reason, why.message),
+        condition(model, ConditionType.STALLED, True, why.reason, why.message),
     )
     return ModelStatus(
         observed_generation=model.metadata.generation,
@@ -56,7 +79,7 @@ def _suspended(model: Model, now: datetime) -> ModelStatus:
     )
 
 
-def _served(observed: ObservedModel, now: datetime) -> ModelStatus:
+def _served(observed: ObservedModel, where: Place, now: datetime) -> ModelStatus:
     assert observed.fleet is not None
     model, fleet = observed.model, observed.fleet
     failure = failure_of(observed, now)
@@ -65,7 +88,7 @@ def _served(observed: ObservedModel, now: datetime) -> ModelStatus:
     complete = loaded.status == ready.status == "True"
     conditions = (
         condition(model, ConditionType.ACCEPTED, True, Reason.ACCEPTED),
-        condition(model, ConditionType.PLACED, True, Reason.PLACED),
+        condition(model, ConditionType.PLACED, True, Reason.PLACED, where.words),
         loaded,
         ready,
         *(() if complete else (_progress(model, loaded, ready, failure),)),
@@ -73,13 +96,24 @@ def _served(observed: ObservedModel, now: datetime) -> ModelStatus:
     return ModelStatus(
         observed_generation=model.metadata.generation,
         conditions=merge_conditions(model.status.conditions, conditions, now),
-        url=f"{fleet.address}/{key_of(model)}",
-        revision=_revision(observed),
-        replicas=ReplicaCount(desired=model.spec.least_replicas, ready=_answering(observed)),
+        url=f"{public_address(fleet)}/{key_of(model)}",
+        revision=_revision(observed, ready),
+        replicas=ReplicaCount(desired=desired_replicas(observed), ready=_answering(observed)),
         model=_facts(observed),
-        placement=Placement(pool=pool_of(fleet)),
-        last_failure=None if complete else failure,
+        placement=_placement(model, where),
+        last_failure=failure if not complete or _fails_elsewhere(observed) else None,
     )
+
+
+def _fails_elsewhere(observed: ObservedModel) -> bool:
+    """It serves, but not in the Ray cluster that the Fleet is moving to."""
+    return observed.application.status == DEPLOY_FAILED
+
+
+def _placement(model: Model, where: Place) -> Placement:
+    gpu = model.spec.resources.gpu
+    memory = gpu.memory if gpu is not None else None
+    return Placement(pool=where.pool, gpu_share=where.share, gpu_memory=memory, gpus=where.gpus)
 
 
 def _progress(
@@ -99,12 +133,13 @@ def _answering(observed: ObservedModel) -> int:
     return len(observed.answering)
 
 
-def _revision(observed: ObservedModel) -> str | None:
-    """What most replicas serve."""
-    if observed.report is None:
-        return observed.model.status.revision
+def _revision(observed: ObservedModel, ready: Condition) -> str | None:
+    """What most replicas serve; while an idle Model has none, what they did."""
     served = Counter(entry.revision for entry in observed.answering)
-    return served.most_common(1)[0][0] if served else None
+    if served:
+        return served.most_common(1)[0][0]
+    known = observed.report is None or ready.status == "True"
+    return observed.model.status.revision if known else None
 
 
 def _facts(observed: ObservedModel) -> ModelFacts | None:

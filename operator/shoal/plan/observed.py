@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from shoal.api import (
     Failure,
     Fleet,
     Ledger,
     Model,
+    ModelConfig,
     Node,
     Pod,
     RayService,
+    Reason,
     ReplicaState,
     Site,
 )
@@ -29,12 +32,22 @@ def application_of(model: Model) -> str:
     return f"{model.metadata.namespace}.{model.metadata.name}"
 
 
+# Ray Serve's words for applications.
+RUNNING, DEPLOY_FAILED = "RUNNING", "DEPLOY_FAILED"
+
+_NO_REPORT, _NO_APPLICATION = ModelReport(), ApplicationStatus()
+
+FoundSecret = Mapping[str, str] | Reason
+"""The data of a Secret (base64), or why it is not known: SECRET_NOT_FOUND, SECRET_FORBIDDEN."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedFleet:
     """A Fleet, the Models that name it, its RayService, and what its replicas say.
 
     `ledger` is None while it cannot be read; `reachable` is what the last probe of the Fleet's own
-    address saw. `namespaces` has the labels of the namespaces of its Models.
+    address saw. `namespaces` has the labels of the namespaces of its Models, and `secrets` what was
+    found of the Secrets that they name, by namespace and name.
     """
 
     fleet: Fleet
@@ -46,6 +59,7 @@ class ObservedFleet:
     nodes: Sequence[Node] = ()
     pods: Sequence[Pod] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    secrets: Mapping[tuple[str, str], FoundSecret] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -53,22 +67,25 @@ class ObservedFleet:
         return self.site.address
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ObservedModel:
-    """A Model and its Fleet, if that exists. `answers`: a request to the Model's URL got a 200."""
+    """A Model and its Fleet, if that exists. `answers`: a request to the Model's URL got a 200.
+
+    What follows from these is worked out once.
+    """
 
     model: Model
     fleet: ObservedFleet | None = None
     answers: bool = False
 
-    @property
+    @cached_property
     def report(self) -> ModelReport | None:
         """What the replicas say of it, or None while the ledger cannot be read."""
         if self.fleet is None or self.fleet.ledger is None:
             return None
-        return self.fleet.ledger.models.get(key_of(self.model), ModelReport())
+        return self.fleet.ledger.models.get(key_of(self.model), _NO_REPORT)
 
-    @property
+    @cached_property
     def replicas(self) -> list[ReplicaReport]:
         """Its replicas, but not those that are leaving, nor an earlier namesake's."""
         entries = self.report.replicas.values() if self.report is not None else ()
@@ -76,50 +93,48 @@ class ObservedModel:
         staying = (entry for entry in entries if entry.state is not ReplicaState.DRAINING)
         return [entry for entry in staying if entry.uid in uids]
 
-    @property
+    @cached_property
     def current(self) -> list[ReplicaReport]:
         """The replicas that know of the newest generation."""
         generation = self.model.metadata.generation
         return [entry for entry in self.replicas if entry.generation == generation]
 
-    @property
+    @cached_property
     def answering(self) -> list[ReplicaReport]:
         """The replicas that serve, with whichever generation."""
         return [entry for entry in self.replicas if entry.revision is not None]
 
-    @property
+    @cached_property
     def known_failure(self) -> Failure | None:
         """The failure of the newest generation that the status tells of, if it tells of one."""
         status, generation = self.model.status, self.model.metadata.generation
         return status.last_failure if status.observed_generation == generation else None
 
-    @property
+    @cached_property
+    def told(self) -> ModelConfig | None:
+        """What the RayService holds of the Model, of whichever generation."""
+        service = self.fleet.ray_service if self.fleet is not None else None
+        if service is None:
+            return None
+        config = told_model(
+            service.spec.serve_config, application_of(self.model), key_of(self.model)
+        )
+        same = config is not None and config.uid == self.model.metadata.uid
+        return config if same else None
+
+    @cached_property
     def is_told(self) -> bool:
         """Whether the RayService holds the Model as it is now."""
-        if self.fleet is None or self.fleet.ray_service is None:
-            return False
-        config = told_model(
-            self.fleet.ray_service.spec.serve_config,
-            application_of(self.model),
-            key_of(self.model),
-        )
-        meta = self.model.metadata
-        told = (config.uid, config.wanted.generation) if config is not None else None
-        return told == (meta.uid, meta.generation)
+        told = self.told
+        return told is not None and told.wanted.generation == self.model.metadata.generation
 
-    @property
+    @cached_property
     def application(self) -> ApplicationStatus:
         """What Ray Serve says of its application, once that speaks of the Model as it is now."""
         service = self.fleet.ray_service if self.fleet is not None else None
         if service is None or service.status.observed_generation != service.metadata.generation:
-            return ApplicationStatus()
+            return _NO_APPLICATION
         if not self.is_told:
-            return ApplicationStatus()
+            return _NO_APPLICATION
         applications = service.status.told.application_statuses
-        return applications.get(application_of(self.model), ApplicationStatus())
-
-    @property
-    def deployment_message(self) -> str:
-        """What Ray Serve says of its deployment, in a sentence or a traceback."""
-        statuses = self.application.serve_deployment_statuses.values()
-        return next((status.message for status in statuses if status.message), "")
+        return applications.get(application_of(self.model), _NO_APPLICATION)

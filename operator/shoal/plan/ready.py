@@ -8,9 +8,18 @@ one waits until that is the one.
 from shoal.api import Condition, ConditionType, Reason, find_condition
 from shoal.plan.conditions import condition
 from shoal.plan.observed import ObservedFleet, ObservedModel
+from shoal.plan.proof import UNPROVEN, was_served
+from shoal.plan.scaling import may_be_idle
 
-_UNDERWAY = frozenset({Reason.PENDING, Reason.STARTING, Reason.LOADING, Reason.FLEET_NOT_READY})
-_UNPROVEN = frozenset({Reason.FLEET_NOT_READY, Reason.ROUTING})
+_UNDERWAY = frozenset(
+    {
+        Reason.PENDING,
+        Reason.STARTING,
+        Reason.LOADING,
+        Reason.FLEET_NOT_READY,
+        Reason.UPGRADING,
+    }
+)
 
 
 def ready_condition(observed: ObservedModel, fleet: ObservedFleet, loaded: Condition) -> Condition:
@@ -18,22 +27,32 @@ def ready_condition(observed: ObservedModel, fleet: ObservedFleet, loaded: Condi
     before = find_condition(observed.model.status.conditions, ConditionType.READY)
     was_ready = before is not None and before.status == "True"
     if not fleet.reachable:
-        return _cut_off(observed, before, f"{fleet.address} does not answer.")
+        return _cut_off(observed, before, _silence(fleet))
     if observed.report is None and not was_ready:
         return _cut_off(observed, before, "The Fleet's ledger does not answer yet.")
     served = _served_generation(observed, before, loaded)
     if served is None:
         return _ready(observed, False, loaded.reason, loaded.message)
-    if not was_ready and not observed.answers:
+    if not was_ready and not observed.answers and loaded.reason is not Reason.IDLE:
         return _ready(observed, False, Reason.ROUTING, "The URL does not answer yet.", served)
     return _ready(observed, True, *_how(observed, loaded, served), served)
 
 
 def _cut_off(observed: ObservedModel, before: Condition | None, message: str) -> Condition:
     """Nothing is learnt of any generation meanwhile; which one was served is not forgotten."""
-    known = before is not None and (before.status == "True" or before.reason in _UNPROVEN)
+    known = before is not None and (before.status == "True" or before.reason in UNPROVEN)
     served = before.observed_generation if before is not None and known else None
     return _ready(observed, False, Reason.FLEET_NOT_READY, message, served)
+
+
+def _silence(fleet: ObservedFleet) -> str:
+    """The Fleet's own reason may say more; its message changes too often to be told here."""
+    ready = find_condition(fleet.fleet.status.conditions, ConditionType.READY)
+    known = ready is not None and ready.status == "False"
+    if ready is None or not known or ready.reason is Reason.CLUSTER_UNREACHABLE:
+        return f"{fleet.address} does not answer."
+    name = fleet.fleet.metadata.name
+    return f"{fleet.address} does not answer; Fleet {name!r} says {ready.reason}."
 
 
 def _served_generation(
@@ -46,21 +65,23 @@ def _served_generation(
     if observed.report is None:
         return before.observed_generation if before is not None else None
     lowest = min((entry.served_generation or 0 for entry in observed.answering), default=None)
-    if lowest is None or lowest < newest:
+    if lowest is None:
+        return newest if _wakes(observed, loaded) else None
+    if lowest < newest:
         return lowest
     # All that serve do so with the newest generation, but they are fewer than are wanted.
-    return before.observed_generation if before is not None and _served(observed, before) else None
+    served = before is not None and was_served(observed.model, before)
+    return before.observed_generation if before is not None and served else None
 
 
-def _served(observed: ObservedModel, before: Condition) -> bool:
-    """Whether the Model was Ready, or only its address could not be asked."""
-    unproven = before.reason in _UNPROVEN and observed.model.status.revision is not None
-    return before.status == "True" or unproven
+def _wakes(observed: ObservedModel, loaded: Condition) -> bool:
+    """Whether requests wait for a replica of a Model that was idle."""
+    return loaded.reason in _UNDERWAY and may_be_idle(observed.model)
 
 
 def _how(observed: ObservedModel, loaded: Condition, served: int) -> tuple[Reason, str]:
     if loaded.status == "True":
-        return Reason.READY, ""
+        return (Reason.IDLE if loaded.reason is Reason.IDLE else Reason.READY), ""
     older = served < observed.model.metadata.generation
     underway = older and loaded.reason in _UNDERWAY
     return (Reason.ROLLING_OUT if underway else loaded.reason), loaded.message

@@ -8,7 +8,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-from shoal.api import Model, ModelsConfig, ReplicaConfig
+from shoal.api import Model, ModelsConfig, ReplicaConfig, Rollout
 from shoal.api.runtime import (
     DEPLOYMENT,
     IMPORT_PATH,
@@ -16,23 +16,30 @@ from shoal.api.runtime import (
     LEDGER_IMPORT_PATH,
     LEDGER_PREFIX,
 )
-from shoal.plan.observed import ObservedFleet, ObservedModel, application_of, key_of
-from shoal.plan.placement import served_models
+from shoal.plan.fitting import Place
+from shoal.plan.held_back import is_held_back
+from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet, ObservedModel, application_of, key_of
+from shoal.plan.placement import placed_models
+from shoal.plan.ray_cluster.offers import pool_resource
 from shoal.plan.revisions import model_config
-from shoal.plan.told import told_attempt, told_model
+from shoal.plan.scaling import fewest_replicas
+from shoal.plan.told import told_attempt
 
 # Longer than any request may take: what a stopping replica took is finished.
 DRAIN_S = 120
 # The queue that bounds requests is the replica's own; Serve's must never be the smaller one.
 ONGOING_REQUESTS = 100_000
+# A burst is answered by more replicas soon, but not every peak of a second is one.
+UPSCALE_DELAY_S = 2.0
+# Of their pool's own resource workers have plenty: this only says where a replica may run.
+POOL_PART = 0.001
 RETRY_FIRST_S, RETRY_MOST_S = 10.0, 300.0
 
 
 def serve_config(observed: ObservedFleet, now: datetime) -> dict[str, Any]:
     """The whole configuration of the Fleet's Ray Serve."""
-    applications = [
-        _application(ObservedModel(model, observed), now) for model in served_models(observed)
-    ]
+    placed = [(ObservedModel(model, observed), where) for model, where in placed_models(observed)]
+    applications = [_application(one, where, now) for one, where in placed if not is_held_back(one)]
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": observed.site.host, "port": observed.site.port},
@@ -51,29 +58,28 @@ def _ledger_application() -> dict[str, Any]:
     }
 
 
-def _application(observed: ObservedModel, now: datetime) -> dict[str, Any]:
-    assert observed.fleet is not None
-    model, name = observed.model, application_of(observed.model)
-    service = observed.fleet.ray_service
-    before = service.spec.serve_config if service is not None else ""
-    config = model_config(observed, told_model(before, name, key_of(model)))
+def _application(observed: ObservedModel, where: Place, now: datetime) -> dict[str, Any]:
+    model, config = observed.model, model_config(observed, observed.told)
     return {
-        "name": name,
+        "name": application_of(model),
         "route_prefix": f"/{key_of(model)}",
         "import_path": IMPORT_PATH,
-        "args": _replica_config(observed, _attempt(observed, before, now)),
-        "deployments": [_deployment(model, ModelsConfig(models={config.key: config}))],
+        "args": _replica_config(observed, _attempt(observed, now)),
+        "deployments": [_deployment(observed, where, ModelsConfig(models={config.key: config}))],
     }
 
 
 def _replica_config(observed: ObservedModel, attempt: int) -> dict[str, Any]:
     assert observed.fleet is not None
     resources = observed.model.spec.resources
+    gpu = resources.gpu
     network = observed.fleet.fleet.spec.network
     config = ReplicaConfig(
         fleet=observed.fleet.fleet.metadata.name,
         threads=max(1, math.ceil(resources.cpu.value)),
         memory=int(resources.memory.value) if resources.memory else None,
+        gpu=gpu is not None,
+        gpu_memory=int(gpu.memory.value) if gpu is not None and gpu.memory is not None else None,
         max_body_bytes=int(network.max_body_size.value),
         access_log=network.access_log,
         attempt=attempt,
@@ -81,31 +87,64 @@ def _replica_config(observed: ObservedModel, attempt: int) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
-def _deployment(model: Model, models: ModelsConfig) -> dict[str, Any]:
-    resources = model.spec.resources
-    options: dict[str, Any] = {"num_cpus": float(resources.cpu.value)}
-    if resources.memory:
-        options["memory"] = int(resources.memory.value)
+def _deployment(observed: ObservedModel, where: Place, models: ModelsConfig) -> dict[str, Any]:
+    spec = observed.model.spec
     return {
         "name": DEPLOYMENT,
-        "num_replicas": model.spec.least_replicas,
+        **_replicas(observed.model),
         "max_ongoing_requests": ONGOING_REQUESTS,
-        "max_surge_percent": 100,
+        "max_surge_percent": 100 if spec.rollout is Rollout.SURGE else 0,
         "graceful_shutdown_timeout_s": DRAIN_S,
         "health_check_period_s": 5,
         "health_check_timeout_s": 30,
-        "ray_actor_options": options,
+        "ray_actor_options": _actor_options(observed, where),
         "user_config": models.model_dump(mode="json", exclude_none=True),
     }
 
 
-def _attempt(observed: ObservedModel, before: str, now: datetime) -> int:
+def _replicas(model: Model) -> dict[str, Any]:
+    """How many. There is no `initial_replicas`: every change of the configuration would begin anew
+    with so many, under whichever load.
+    """
+    scaling = model.spec.scaling
+    if scaling is None:
+        return {"num_replicas": model.spec.least_replicas}
+    idle = scaling.idle_timeout.seconds
+    return {
+        "num_replicas": "auto",
+        "autoscaling_config": {
+            "min_replicas": fewest_replicas(model),
+            "max_replicas": scaling.max_replicas,
+            "target_ongoing_requests": scaling.target_ongoing_requests,
+            "upscale_delay_s": UPSCALE_DELAY_S,
+            "downscale_delay_s": idle,
+            "downscale_to_zero_delay_s": idle,
+        },
+    }
+
+
+def _actor_options(observed: ObservedModel, where: Place) -> dict[str, Any]:
+    resources = observed.model.spec.resources
+    options: dict[str, Any] = {"num_cpus": float(resources.cpu.value)}
+    if resources.memory:
+        options["memory"] = int(resources.memory.value)
+    if resources.gpu is not None:
+        options["num_gpus"] = where.share or where.gpus
+    if observed.fleet is not None and observed.fleet.site.has_pods:
+        options["resources"] = {pool_resource(where.pool): POOL_PART}
+    return options
+
+
+def _attempt(observed: ObservedModel, now: datetime) -> int:
     """Ray Serve gives up on an application whose replicas do not start, and takes the same
     configuration for no change; a higher number makes it try again.
     """
+    assert observed.fleet is not None
+    service = observed.fleet.ray_service
+    before = service.spec.serve_config if service is not None else ""
     attempt = told_attempt(before, application_of(observed.model))
     failure = observed.known_failure
-    if observed.application.status != "DEPLOY_FAILED" or failure is None or not failure.retriable:
+    if failure is None or not failure.retriable or observed.application.status != DEPLOY_FAILED:
         return attempt
     wait = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** min(attempt, 8))
     return attempt + 1 if (now - failure.time).total_seconds() >= wait else attempt

@@ -5,7 +5,7 @@ A configuration that Shoal did not write tells nothing, and so is overwritten.
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from shoal.api import ModelConfig, ModelsConfig
@@ -13,25 +13,47 @@ from shoal.api import ModelConfig, ModelsConfig
 
 def told_model(serve_config: str, application: str, key: str) -> ModelConfig | None:
     """What an application's replicas were last told of a model, by its `namespace/name`."""
-    try:
-        user_config = _applications(serve_config)[application]["deployments"][0]["user_config"]
-        return ModelsConfig.model_validate(user_config).models.get(key)
-    except (LookupError, TypeError, ValueError):
-        return None
+    told = _applications(serve_config).get(application)
+    return told.models.get(key) if told is not None else None
 
 
 def told_attempt(serve_config: str, application: str) -> int:
     """How often an application was made to try again."""
-    try:
-        return int(_applications(serve_config)[application]["args"]["attempt"])
-    except (LookupError, TypeError, ValueError):
-        return 0
+    told = _applications(serve_config).get(application)
+    return told.attempt if told is not None else 0
 
 
-@lru_cache(maxsize=16)  # Every Model of a Fleet asks about the same text.
-def _applications(serve_config: str) -> Mapping[str, Any]:
+def told_applications(serve_config: str) -> frozenset[str]:
+    """The names of all applications."""
+    return frozenset(_applications(serve_config))
+
+
+class _Told:
+    """One application, of which each part is understood once it is asked for."""
+
+    def __init__(self, said: Mapping[str, Any]) -> None:
+        self._said = said
+
+    @cached_property
+    def models(self) -> Mapping[str, ModelConfig]:
+        try:
+            user_config = self._said["deployments"][0]["user_config"]
+            return ModelsConfig.model_validate(user_config).models
+        except (LookupError, TypeError, ValueError):
+            return {}
+
+    @cached_property
+    def attempt(self) -> int:
+        try:
+            return int(self._said["args"]["attempt"])
+        except (LookupError, TypeError, ValueError):
+            return 0
+
+
+@lru_cache(maxsize=32)  # Every Model of a Fleet asks about the same text.
+def _applications(serve_config: str) -> Mapping[str, _Told]:
     try:
         listed = json.loads(serve_config)["applications"]
-        return {application["name"]: application for application in listed}
+        return {application["name"]: _Told(application) for application in listed}
     except (LookupError, TypeError, ValueError):
         return {}

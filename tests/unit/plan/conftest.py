@@ -17,6 +17,7 @@ from shoal.api import (
     ModelStatus,
     RayService,
     ReplicaReport,
+    Site,
     find_condition,
 )
 from shoal.api.rayservice import ApplicationStatus
@@ -41,7 +42,7 @@ from shoal.testing import (
 @dataclass
 class World:
     """`replicas` is what the ledger says of the Model, and `known` what besides; None is a silent
-    ledger.
+    ledger. `surroundings` is more of what was observed of the Fleet.
     """
 
     model: Model = field(default_factory=a_model)
@@ -55,6 +56,8 @@ class World:
     application: ApplicationStatus = field(default_factory=an_application)
     now: datetime = NOW
     events: list[Event] = field(default_factory=list)
+    site: Site = SITE
+    surroundings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def observed_fleet(self) -> ObservedFleet | None:
@@ -67,7 +70,8 @@ class World:
             ray_service=self._service_now(),
             ledger=None if said is None else a_ledger({key_of(self.model): said}, **self.known),
             reachable=self.reachable,
-            site=SITE,
+            site=self.site,
+            **self.surroundings,
         )
 
     @property

@@ -7,7 +7,15 @@ import pytest
 
 from shoal.plan.serve_config import RETRY_FIRST_S, RETRY_MOST_S
 from shoal.plan.told import told_attempt, told_model
-from shoal.testing import a_failure, a_fleet, a_model, a_ray_service, a_replica, an_application
+from shoal.testing import (
+    POD_SITE,
+    a_failure,
+    a_fleet,
+    a_model,
+    a_ray_service,
+    a_replica,
+    an_application,
+)
 
 NAME = "ops.alarm-triage"
 
@@ -39,6 +47,87 @@ def test_an_application_carries_the_model(world):
     assert deployment["num_replicas"] == 2
     assert deployment["max_surge_percent"] == 100
     assert list(deployment["user_config"]["models"]) == ["ops/alarm-triage"]
+
+
+GPU_POOL = {"name": "l4", "gpu": {"product": "NVIDIA-L4", "count": 2, "memory": "22Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gpus", "memory"),
+    [
+        ({"memory": "6Gi"}, 0.2728, 6 * 2**30),
+        ({}, 1, None),
+        ({"count": 2}, 2, None),
+    ],
+)
+def test_a_replica_on_a_gpu_has_its_part_and_knows_it(world, gpu, gpus, memory):
+    world.site, world.fleet = POD_SITE, a_fleet(pools=({"name": "cpu"}, GPU_POOL))
+    world.edit(resources={"gpu": gpu})
+    application = applications(world.tell())[NAME]
+    assert application["deployments"][0]["ray_actor_options"] == {
+        "num_cpus": 0.5,
+        "num_gpus": gpus,
+        "resources": {"shoal_pool_l4": 0.001},
+    }
+    assert (application["args"]["gpu"], application["args"]["gpuMemory"]) == (True, memory)
+
+
+def test_a_replica_on_processors_runs_in_its_pool(world):
+    world.site = POD_SITE
+    application = applications(world.tell())[NAME]
+    options = application["deployments"][0]["ray_actor_options"]
+    assert options == {"num_cpus": 0.5, "resources": {"shoal_pool_local": 0.001}}
+    assert application["args"]["gpu"] is False
+
+
+def test_another_pool_moves_nobody(world):
+    world.site = POD_SITE
+    world.look()
+    before = world.tell()
+    world.fleet = a_fleet(pools=({"name": "first"}, {"name": "local"}))
+    assert world.tell() == before
+
+
+def scaling(world):
+    deployment = applications(world.tell())[NAME]["deployments"][0]
+    return deployment["num_replicas"], deployment.get("autoscaling_config")
+
+
+def test_a_model_scales_by_its_requests(world):
+    world.edit(
+        scaling={
+            "min_replicas": 2,
+            "max_replicas": 6,
+            "target_ongoing_requests": 4,
+            "idle_timeout": "90s",
+        }
+    )
+    assert scaling(world) == (
+        "auto",
+        {
+            "min_replicas": 2,
+            "max_replicas": 6,
+            "target_ongoing_requests": 4,
+            "upscale_delay_s": 2.0,
+            "downscale_delay_s": 90.0,
+            "downscale_to_zero_delay_s": 90.0,
+        },
+    )
+
+
+def test_a_model_that_may_have_no_replica_keeps_one_until_each_generation_is_proven(world):
+    world.edit(scaling={"min_replicas": 0})
+    assert scaling(world)[1]["min_replicas"] == 1
+    world.replicas, world.answers = [a_replica(world.model)], True
+    world.look()
+    assert scaling(world)[1]["min_replicas"] == 0
+    world.edit(source={"uri": "file:///models/next"})
+    assert scaling(world)[1]["min_replicas"] == 1
+
+
+def test_a_model_that_is_recreated_gives_its_place_up_first(world):
+    world.edit(rollout="Recreate")
+    assert applications(world.tell())[NAME]["deployments"][0]["max_surge_percent"] == 0
 
 
 def test_the_fleet_decides_the_address_and_the_limits_of_requests(world):
@@ -76,6 +165,11 @@ def test_the_order_of_models_does_not_matter(world):
         ({"task": "text-ranking"}, ["fallback", "wanted.task"]),
         ({"resources": {"cpu": "2"}}, [".args.threads", ".ray_actor_options.num_cpus"]),
         ({"resources": {"cpu": "400m"}}, [".ray_actor_options.num_cpus"]),
+        ({"rollout": "Recreate"}, [".deployments.0.max_surge_percent"]),
+        (
+            {"scaling": {"max_replicas": 3}},
+            [".deployments.0.autoscaling_config", ".deployments.0.num_replicas"],
+        ),
         ({"resources": {"memory": "1Gi"}}, [".args.memory", ".ray_actor_options.memory"]),
     ],
 )

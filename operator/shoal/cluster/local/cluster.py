@@ -42,6 +42,9 @@ class LocalCluster:
     async def list(self, kind: type[Resource], namespace: str | None = None) -> list[Resource]:
         return self._store.list(kind, namespace)
 
+    async def models_of(self, fleet: str) -> Sequence[Model]:
+        return [model for model in await self.list(Model) if model.spec.fleet == fleet]
+
     async def apply(self, resource: Resource) -> Resource:
         meta = resource.metadata
         now = self._store.get(type(resource), meta.namespace or "", meta.name)

@@ -1,0 +1,79 @@
+"""Which pool of a Fleet holds a Model, and which part of a GPU each of its replicas has.
+
+It is the first pool, in the Fleet's order, that can hold a replica. A Model stays on its pool while
+it still fits there, so that another pool moves nobody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shoal.api import Model, Reason, Resources
+from shoal.plan.offers import Offer
+from shoal.plan.refusal import Refusal
+from shoal.plan.rules import GPU_RULES, WORKER_RULES, Asked, Rule
+from shoal.plan.sizes import in_words
+
+_PARTS = 10_000  # Ray counts GPUs in ten-thousandths.
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The pool, and what each replica has of its GPUs: a `share` of one, or `gpus` whole ones.
+
+    `words` tell it to a person.
+    """
+
+    pool: str
+    words: str
+    share: float | None = None
+    gpus: int | None = None
+
+
+def place(model: Model, offers: Sequence[Offer]) -> Place | Refusal:
+    """Where the Model's replicas run, or by how much they fit nowhere."""
+    asked, before = model.spec.resources, model.status.placement
+    staying = [one for one in offers if before is not None and one.pool == before.pool]
+    if staying and _fits(asked, staying[0]):
+        return _place(asked, staying[0])
+    fit = _fitting(asked, _open(asked, offers))
+    return fit if isinstance(fit, Refusal) else _place(asked, fit[0])
+
+
+def _open(asked: Resources, offers: Sequence[Offer]) -> Sequence[Offer]:
+    """A Model without GPUs takes no place beside GPUs, unless there is no other pool."""
+    plain = [one for one in offers if not one.gpus]
+    return plain if asked.gpu is None and plain else offers
+
+
+def _fits(asked: Resources, offer: Offer) -> bool:
+    return not isinstance(_fitting(asked, (offer,)), Refusal)
+
+
+def _fitting(asked: Resources, offers: Sequence[Offer]) -> Sequence[Offer] | Refusal:
+    """The pools that can hold a replica."""
+    left = _left_by(GPU_RULES, asked.gpu, offers) if asked.gpu is not None else offers
+    return left if isinstance(left, Refusal) else _left_by(WORKER_RULES, asked, left)
+
+
+def _left_by(
+    rules: Sequence[Rule[Asked]], asked: Asked, offers: Sequence[Offer]
+) -> Sequence[Offer] | Refusal:
+    for rule in rules:
+        fit = [one for one in offers if rule.allows(asked, one)]
+        if not fit:
+            return Refusal(Reason.NO_POOL_FITS, rule.objection(asked, offers))
+        offers = fit
+    return offers
+
+
+def _place(asked: Resources, offer: Offer) -> Place:
+    gpu = asked.gpu
+    if gpu is None:
+        return Place(offer.pool, f"Pool {offer.pool}.")
+    if gpu.memory is None or offer.gpu_memory is None:
+        whole = "a whole GPU" if gpu.count == 1 else f"{gpu.count} whole GPUs"
+        return Place(offer.pool, f"Pool {offer.pool}, {whole}.", gpus=gpu.count)
+    memory = int(gpu.memory.value)
+    share = -(-memory * _PARTS // offer.gpu_memory) / _PARTS
+    words = f"{in_words(memory)} of the {in_words(offer.gpu_memory)} of one GPU ({share:g})"
+    return Place(offer.pool, f"Pool {offer.pool}, {words}.", share=share)

@@ -1,0 +1,53 @@
+"""Why pods of a Fleet cannot be had: they are forbidden, or they wait for something."""
+
+from collections.abc import Sequence
+
+from shoal.api import Pod, Reason
+from shoal.plan.observed import ObservedFleet
+from shoal.plan.ray_clusters import condition_of
+from shoal.plan.refusal import Refusal
+
+# What to do, by how the problem begins.
+_WAYS_OUT = (
+    ("Unschedulable", "Add nodes that fit, or lower the pool's workers.min or resources."),
+    ("ImagePullBackOff", "Check spec.ray.image and spec.ray.imagePullSecrets."),
+    ("ErrImagePull", "Check spec.ray.image and spec.ray.imagePullSecrets."),
+    ("InvalidImageName", "Check spec.ray.image."),
+)
+
+
+def pod_trouble(observed: ObservedFleet) -> Refusal | None:
+    """Of the Ray cluster that is being started, or else of the one that serves."""
+    if observed.ray_service is None:
+        return None
+    told = observed.ray_service.status.told
+    failure = condition_of(told.ray_cluster_status.conditions, "ReplicaFailure")
+    if failure is not None and failure.status == "True" and "Create" in failure.reason:
+        return _not_created(observed, failure.message)
+    pods = [pod for pod in observed.pods if pod.ray_cluster == told.ray_cluster_name]
+    waiting = [pod for pod in pods if pod.problem and not pod.ready]
+    return _waiting(observed, waiting, len(pods)) if waiting else None
+
+
+def _not_created(observed: ObservedFleet, said: str) -> Refusal:
+    if "forbidden" not in said.lower():
+        return Refusal(Reason.PODS_WAITING, f"KubeRay cannot make pods: {said}")
+    namespace = observed.site.namespace
+    way_out = (
+        f"Allow them in namespace {namespace!r} (Pod Security, quotas), or change what the Fleet "
+        "asks for."
+    )
+    return Refusal(Reason.PODS_FORBIDDEN, f"{said.strip().rstrip('.')}. {way_out}")
+
+
+def _waiting(observed: ObservedFleet, waiting: Sequence[Pod], total: int) -> Refusal:
+    first = min(waiting, key=lambda pod: pod.name)
+    noun = "pod waits" if len(waiting) == 1 else "pods wait"
+    words = f"{len(waiting)} of {total} {noun}. {first.name}: {first.problem.strip().rstrip('.')}."
+    return Refusal(Reason.PODS_WAITING, f"{words} {_way_out(observed, first)}")
+
+
+def _way_out(observed: ObservedFleet, pod: Pod) -> str:
+    more = f"More is told by: kubectl -n {observed.site.namespace} describe pod {pod.name}"
+    ways = (way for beginning, way in _WAYS_OUT if pod.problem.startswith(beginning))
+    return next(ways, more)

@@ -1,0 +1,119 @@
+"""Which nodes could hold a pool's workers, and what GPUs they have."""
+
+import pytest
+
+from shoal.api import Node, PoolInventory
+from shoal.plan.inventory import inventory, mig_of
+from shoal.testing import a_fleet
+
+PRODUCT, MEMORY = "nvidia.com/gpu.product", "nvidia.com/gpu.memory"
+A100 = "NVIDIA-A100-SXM4-40GB"
+
+
+def a_node(name="n-1", labels=(), unschedulable=False, **allocatable):
+    offered = {"cpu": "16", "memory": "64Gi", **allocatable}
+    return Node(name=name, labels=dict(labels), allocatable=offered, unschedulable=unschedulable)
+
+
+def an_l4(name="n-1", memory="23034", gpus="1", **said):
+    labels = {PRODUCT: "NVIDIA-L4", MEMORY: memory, **said.pop("labels", {})}
+    return a_node(name, labels, **{"nvidia.com/gpu": gpus}, **said)
+
+
+def an_a100_in_parts():
+    """By MIG's mixed strategy."""
+    labels = {
+        PRODUCT: A100,
+        MEMORY: "40960",
+        "nvidia.com/mig.strategy": "mixed",
+        "nvidia.com/mig-1g.5gb.memory": "4864",
+    }
+    return a_node("n-1", labels, **{"nvidia.com/mig-1g.5gb": "7", "nvidia.com/gpu": "0"})
+
+
+def found(pool, *nodes, known=()):
+    fleet = a_fleet(pools=({"name": "p", **pool},))
+    status = fleet.status.model_copy(update={"inventory": tuple(known)})
+    (one,) = inventory(fleet.model_copy(update={"status": status}), nodes)
+    return one.nodes, one.gpus, one.gpu_product, one.gpu_memory
+
+
+L4 = {"gpu": {"product": "NVIDIA-L4"}}
+LARGE = {"resources": {"cpu": "17", "memory": "1Gi"}}
+NOTHING = (0, 0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("pool", "nodes", "expected"),
+    [
+        ({}, [a_node(), a_node("n-2")], (2, 0, None, None)),
+        (LARGE, [a_node()], NOTHING),
+        ({}, [a_node(unschedulable=True)], NOTHING),
+        ({"template": {"spec": {"nodeSelector": {"zone": "a"}}}}, [a_node()], NOTHING),
+        (
+            {"template": {"spec": {"nodeSelector": {"zone": "a"}}}},
+            [a_node(labels={"zone": "a"})],
+            (1, 0, None, None),
+        ),
+        ({"template": {"spec": None}}, [a_node()], (1, 0, None, None)),
+        (L4, [a_node(), an_l4(gpus="4")], (1, 4, "NVIDIA-L4", 23034 * 2**20)),
+        (L4, [an_l4(labels={PRODUCT: "Tesla-T4"})], NOTHING),
+        ({"gpu": {"count": 2}}, [an_l4()], NOTHING),
+        (L4, [an_l4("n-1"), an_l4("n-2", "23000")], (2, 2, "NVIDIA-L4", 23000 * 2**20)),
+        (
+            {"gpu": {}},
+            [an_l4(), an_l4("n-2", "15360", labels={PRODUCT: "Tesla-T4"})],
+            (2, 2, None, 15360 * 2**20),
+        ),
+        (L4, [an_l4(memory="")], (1, 1, "NVIDIA-L4", None)),
+        (
+            {"gpu": {"mig": "1g.5gb"}},
+            [an_a100_in_parts(), an_l4("n-2")],
+            (1, 7, f"{A100}-MIG-1g.5gb", 4864 * 2**20),
+        ),
+        ({"gpu": {"product": A100}}, [an_a100_in_parts()], NOTHING),
+        (
+            {"gpu": {"product": f"{A100}-MIG-1g.5gb", "mig": "1g.5gb"}},
+            [an_l4("n-1", "4864", "7", labels={PRODUCT: f"{A100}-MIG-1g.5gb"})],
+            (1, 7, f"{A100}-MIG-1g.5gb", 4864 * 2**20),
+        ),
+        (
+            {"gpu": {"product": f"{A100}-MIG-1g.5gb"}},
+            [an_l4("n-1", "4864", "7", labels={PRODUCT: f"{A100}-MIG-1g.5gb"})],
+            (1, 7, f"{A100}-MIG-1g.5gb", 4864 * 2**20),
+        ),
+    ],
+)
+def test_a_pool_is_made_of_the_nodes_that_could_hold_its_workers(pool, nodes, expected):
+    assert found(pool, *nodes) == expected
+
+
+@pytest.mark.parametrize(
+    ("pool", "product", "kept"),
+    [
+        (L4, "NVIDIA-L4", True),
+        ({"gpu": {}}, "NVIDIA-L4", True),
+        ({"gpu": {"product": "Tesla-T4"}}, "NVIDIA-L4", False),
+        ({"gpu": {"mig": "1g.5gb"}}, f"{A100}-MIG-1g.5gb", True),
+        ({"gpu": {"mig": "1g.5gb", "product": A100}}, f"{A100}-MIG-1g.5gb", True),
+        ({"gpu": {"mig": "2g.10gb"}}, f"{A100}-MIG-1g.5gb", False),
+        ({"gpu": {"mig": "1g.5gb"}}, None, False),
+    ],
+)
+def test_what_gpus_there_were_is_kept_while_the_nodes_are_away(pool, product, kept):
+    known = PoolInventory(name="p", nodes=2, gpus=2, gpu_product=product, gpu_memory=2**34)
+    expected = (0, 0, product, 2**34) if kept else NOTHING
+    assert found(pool, a_node(), known=[known]) == expected
+
+
+def test_a_pool_that_has_no_gpus_any_more_forgets_them():
+    known = PoolInventory(name="p", nodes=2, gpus=2, gpu_product="NVIDIA-L4", gpu_memory=2**34)
+    assert found({}, known=[known]) == NOTHING
+
+
+def test_a_profile_with_media_extensions_is_named_as_labels_allow():
+    labels = {PRODUCT: "NVIDIA-H100-80GB-HBM3", "nvidia.com/mig-1g.10gb.me.memory": "9856"}
+    node = a_node("n-1", labels, **{"nvidia.com/mig-1g.10gb.me": "1"})
+    product = "NVIDIA-H100-80GB-HBM3-MIG-1g.10gb.me"
+    assert found({"gpu": {"mig": "1g.10gb+me"}}, node) == (1, 1, product, 9856 * 2**20)
+    assert mig_of(product) == "1g.10gb+me"
