@@ -13,7 +13,7 @@ from shoal.controllers.loop import Controllers, phase
 from shoal.testing import a_fleet, a_ledger, a_model, a_replica, changed
 
 FLEETS, MODELS = 5, 1000
-RESYNC = timedelta(minutes=10)
+RESYNC, NEVER = timedelta(minutes=10), timedelta(days=7)
 
 
 class Crowd(MemoryCluster):
@@ -49,11 +49,11 @@ class Crowd(MemoryCluster):
 def settled(passing):
     """Tell a story that begins once everything is quiet."""
 
-    def run(story):
+    def run(story, resync=NEVER):
         async def told():
             crowd = Crowd()
             await crowd.begin()
-            controllers = Controllers(crowd, RESYNC, crowd.saw)
+            controllers = Controllers(crowd, resync, crowd.saw)
             task = asyncio.create_task(controllers.run())
             await asyncio.sleep(60)
             crowd.reconciled.clear()
@@ -163,7 +163,7 @@ def test_a_resync_looks_at_everything_once_and_never_at_much_at_a_time(settled):
         assert most < 3 * MODELS / 60
         assert crowd.writes == writes
 
-    settled(story)
+    settled(story, RESYNC)
 
 
 def test_turns_are_spread_evenly():
