@@ -8,6 +8,7 @@
     ├── WorldUnavailable         Ray (or Kubernetes) did not answer, or refused
     │   ├── AccessDenied         Kubernetes lets us not do it; RBAC must be given
     │   └── KindMissing          Kubernetes does not know a kind; what brings it must be installed
+    ├── LeadershipLost           another process leads now, or may; this one ends
     ├── LoadError                a Model cannot be served; `reason` is the status reason
     │   ├── ArtifactNotFound     the source is not there
     │   ├── ArtifactUnavailable  the source did not answer; trying again may help
@@ -88,6 +89,10 @@ class KindMissing(WorldUnavailable):
     def __init__(self, kind: str, message: str) -> None:
         self.kind = kind
         super().__init__(message)
+
+
+class LeadershipLost(ShoalError):
+    """This process does not hold the operator's Lease, or cannot be sure of it any more."""
 
 
 class LoadError(ShoalError):

@@ -19,6 +19,7 @@ from shoal.api.events import Event
 from shoal.api.fleet import MAX_MODELS, Fleet, FleetSpec, FleetStatus, Pool, PoolInventory
 from shoal.api.fleet_site import Site
 from shoal.api.label_selector import LabelSelector
+from shoal.api.lease import Lease, LeaseSpec
 from shoal.api.ledger import (
     EXPIRY_S,
     HEARTBEAT_S,
@@ -91,6 +92,8 @@ __all__ = [
     "GenerationFacts",
     "Gpu",
     "LabelSelector",
+    "Lease",
+    "LeaseSpec",
     "Ledger",
     "Model",
     "ModelConfig",

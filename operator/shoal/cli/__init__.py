@@ -29,6 +29,7 @@ _MODULES = {
     "logs": "logs",
     "infer": "infer",
     "chat": "chat",
+    "operator": "operating",
     "version": "about",
     "completion": "about",
 }

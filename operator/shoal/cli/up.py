@@ -35,7 +35,7 @@ def up(
     """
     if STDIN in filenames:
         raise click.UsageError("standard input cannot be watched", click.get_current_context())
-    manager = _manager()
+    laptop = _laptop()
     if detach:
         from shoal.cli.detaching import start
 
@@ -43,7 +43,7 @@ def up(
         return
     from shoal.cli.showing import show
 
-    manager.up(scope.home, filenames, port, cpus, functools.partial(show, scope.home))
+    laptop.up(scope.home, filenames, port, cpus, functools.partial(show, scope.home))
 
 
 @click.command(cls=Command, example="shoal down")
@@ -51,7 +51,7 @@ def up(
 @pass_scope
 def down(scope: Scope) -> None:
     """Stop what `shoal up` started. The resources stay."""
-    stopped = _manager().down(scope.home)
+    stopped = _laptop().down(scope.home)
     word = "Shoal stopped." if stopped else f"Shoal was not running on {scope.home}."
     click.echo(word, err=not stopped)
 
@@ -64,11 +64,11 @@ def _arguments(
     return ["up", "--home", str(scope.home), "--port", str(port), *asked, *files]
 
 
-def _manager() -> ModuleType:
+def _laptop() -> ModuleType:
     try:
-        from shoal import manager
+        from shoal.manager import laptop
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"{error.name} is not installed: `pip install 'shoal[local]'` brings it"
         ) from error
-    return manager
+    return laptop

@@ -9,7 +9,10 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
+
+from pydantic import BaseModel
 
 from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Site
 from shoal.api.labels import CREATE_ONLY
@@ -154,7 +157,7 @@ class MemoryCluster:
 
     def _read(self, kind: type[Resource], key: Key) -> Resource | None:
         text = self._texts.get(key)
-        return None if text is None else cast("Resource", kind.model_validate_json(text))
+        return None if text is None else cast("Resource", _parsed(cast("Any", kind), text))
 
     def _write(self, verb: str, key: Key, resource: Resource) -> Resource:
         """Count it and tell the watchers, if it is another than before."""
@@ -169,6 +172,11 @@ class MemoryCluster:
     def _tell(self, key: Key) -> None:
         for queue in self._watchers:
             queue.put_nowait(key)
+
+
+@lru_cache(maxsize=4096)  # What is read cannot be changed, and tests have many Models.
+def _parsed(kind: type[BaseModel], text: str) -> BaseModel:
+    return kind.model_validate_json(text)
 
 
 def _kept(manifest: Manifest, before: Sequence[Manifest]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The first verb: read from the world what a decision may look at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, Reason, is_true
@@ -50,6 +50,17 @@ async def gather_model(cluster: Cluster, namespace: str, name: str) -> ObservedM
         surroundings = replace(surroundings, pods=await cluster.pods(fleet))
     observed = ObservedModel(model, surroundings)
     return replace(observed, answers=await _answers(cluster, observed))
+
+
+async def gather_surroundings(
+    cluster: Cluster, fleet: Fleet, namespaces: Iterable[str]
+) -> ObservedFleet:
+    """What is around a Fleet, as each of its Models sees it; its Models are in `namespaces`."""
+    return replace(
+        await _surroundings(cluster, fleet, ()),
+        pods=await cluster.pods(fleet),
+        namespaces={name: await cluster.namespace_labels(name) for name in sorted(namespaces)},
+    )
 
 
 async def _surroundings(cluster: Cluster, fleet: Fleet, models: tuple[Model, ...]) -> ObservedFleet:

@@ -1,11 +1,9 @@
 """A world in memory, and an event loop whose time passes only when nothing is left to do."""
 
-import asyncio
-import selectors
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
+from hourglass import Run, run_in_no_time
 
 from shoal.api import Fleet, Model, RayService, RayServiceStatus, ReplicaReport, Site
 from shoal.api.rayservice import ServiceStatus
@@ -13,47 +11,11 @@ from shoal.cluster import Manifest, Resource
 from shoal.cluster.memory import SITE_NAMESPACE, MemoryCluster
 from shoal.testing import POD_SITE, a_fleet, a_ledger, a_model, an_application
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-class _Impatient(selectors.DefaultSelector):
-    """Where others wait, it moves the loop's clock on."""
-
-    loop: "Hourglass"
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        ready = super().select(0 if timeout else timeout)
-        if not ready and timeout:
-            self.loop.now += timeout
-        return ready
-
-
-class Hourglass(asyncio.SelectorEventLoop):
-    """An event loop with a clock of its own, in seconds."""
-
-    def __init__(self) -> None:
-        selector = _Impatient()
-        selector.loop = self
-        self.now = 0.0
-        super().__init__(selector)
-
-    def time(self) -> float:
-        return self.now
-
 
 @pytest.fixture
 def passing() -> Run:
-    """Run a coroutine on an Hourglass: sleeping takes no time. It may last a week."""
-
-    async def bounded(work: Coroutine[Any, Any, Any]) -> Any:
-        async with asyncio.timeout(7 * 24 * 3600):
-            return await work
-
-    def run(work: Coroutine[Any, Any, Any]) -> Any:
-        with asyncio.Runner(loop_factory=Hourglass) as runner:
-            return runner.run(bounded(work))
-
-    return run
+    """Run a coroutine on an Hourglass."""
+    return run_in_no_time
 
 
 class Scene(MemoryCluster):

@@ -2,21 +2,22 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import pytest
 
 from shoal.api import ConditionType, Fleet, Model, find_condition
-from shoal.cluster import Key
-from shoal.controllers.loop import RESYNC_S, concerns, run_controllers
+from shoal.controllers.loop import Controllers
 from shoal.errors import WorldUnavailable
 from shoal.testing import a_fleet, a_model, a_replica, changed
 
+RESYNC_S = 30
 URL = "http://default.test:8000/ops/alarm-triage"
 
 
 @contextlib.asynccontextmanager
 async def controllers(scene):
-    task = asyncio.create_task(run_controllers(scene))
+    task = asyncio.create_task(Controllers(scene, timedelta(seconds=RESYNC_S)).run())
     try:
         yield task
     finally:
@@ -138,27 +139,40 @@ def test_a_world_that_is_away_for_a_while_is_waited_for(passing, scene, caplog):
             assert await reason(away) == "Starting"
 
     passing(story())
-    assert "the watch broke and is begun anew: the API server does not answer" in caplog.text
+    assert "the resync is put off: the API server does not answer" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_a_watch_that_breaks_is_begun_anew(passing, scene, caplog):
+    class Breaking(type(scene)):
+        watches = 0
+
+        async def watch(self):
+            self.watches += 1
+            if self.watches == 1:
+                raise WorldUnavailable("the connection is gone")
+            async for key in super().watch():
+                yield key
+
+    async def story():
+        breaking = Breaking()
+        await breaking.begin()
+        async with controllers(breaking):
+            await asyncio.sleep(2)
+            assert await reason(breaking) == "Starting"
+
+    passing(story())
+    assert "the watch broke and is begun anew: the connection is gone" in caplog.text
 
 
 def test_a_missed_change_is_made_good_by_the_resync(play, scene):
     async def story():
         scene._reachable.clear()
         assert await reason(scene) == "Starting"
-        await asyncio.sleep(RESYNC_S + 1)
+        await asyncio.sleep(2 * RESYNC_S)
         assert await reason(scene) == "FleetNotReady"
 
     play(story)
-
-
-async def test_a_model_concerns_every_fleet_and_a_fleet_its_models(scene):
-    await scene.begin(a_model("a"), a_model("b", fleet="other"))
-    await scene.apply(a_fleet("other"))
-    model, fleet = Key("Model", "ops", "a"), Key("Fleet", "", "default")
-    assert await concerns(scene, model) == [model, fleet, Key("Fleet", "", "other")]
-    assert await concerns(scene, fleet) == [fleet, model]
-    assert await concerns(scene, Key("RayService", "shoal-system", "default")) == [fleet, model]
 
 
 def test_a_model_that_moves_leaves_its_old_fleet(play, scene):

@@ -33,16 +33,28 @@ JSON = "application/json"
 Observe = Callable[[str, str, int, float], None]
 """Told of every call: verb, resource, HTTP code (0 if there was no answer), seconds."""
 
+MayWrite = Callable[[], None]
+"""Called before everything that would change something; raises if that must not be any more."""
+
 _METHODS = {"create": "POST", "patch": "PATCH", "update": "PUT", "delete": "DELETE"}
 _NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+def _always() -> None:
+    """Nothing forbids it."""
 
 
 class Api:
     """One connection pool to one API server. Verbs are those of RBAC."""
 
-    def __init__(self, client: ApiClient, observe: Observe) -> None:
+    def __init__(self, client: ApiClient, observe: Observe, may_write: MayWrite = _always) -> None:
         self.client = client
         self._observe = observe
+        self._may_write = may_write
+
+    def guarded(self, may_write: MayWrite) -> "Api":
+        """The same connections, for who may not write for ever."""
+        return Api(self.client, self._observe, may_write)
 
     async def call(
         self,
@@ -143,6 +155,8 @@ class Api:
         headers |= client.default_headers
         await client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = client.configuration.host + path
+        if method != "GET":
+            self._may_write()
         answer = await client.rest_client.request(
             method, url, headers=headers, body=body, _request_timeout=timeout
         )

@@ -77,6 +77,9 @@ class KubeCluster:
     async def list(self, kind: type[Resource], namespace: str | None = None) -> list[Resource]:
         return self._known.store(kind).all(namespace)
 
+    async def models_of(self, fleet: str) -> Sequence[Model]:
+        return [model for model in await self.list(Model) if model.spec.fleet == fleet]
+
     async def apply(self, resource: Resource) -> Resource:
         """A RayService gets its Fleet's label and owner reference here.
 

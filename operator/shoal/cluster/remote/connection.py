@@ -56,8 +56,8 @@ def connect(kubeconfig: Path | None, context: str | None) -> Connection:
     path = str(kubeconfig) if kubeconfig is not None else None
     settings = Configuration()
     try:
-        load_kube_config(path, context, settings, False)  # type: ignore[no-untyped-call]
-        contexts, current = list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
+        load_kube_config(path, context, settings, False)
+        contexts, current = list_kube_config_contexts(path)
     except (ConfigException, OSError) as error:
         raise WorldUnavailable(f"the kubeconfig cannot be used: {error}") from error
     chosen = next((one for one in contexts if one["name"] == context), current)

@@ -1,4 +1,4 @@
-"""The composition root: settings → store → Ray → cluster → controllers, and their end.
+"""A laptop's control plane: settings → store → Ray → cluster → controllers, and their end.
 
 `up` is the whole control plane of a laptop in one process. It stays until it is told to stop, and
 leaves nothing behind that the next `up` could not take over.
@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from shoal import __version__
@@ -25,12 +26,13 @@ from shoal.cluster.local.head import HeadRecord, adopt_head, end_head
 from shoal.cluster.local.run import log_file
 from shoal.cluster.local.service import LocalService
 from shoal.cluster.local.stamps import Stamp
-from shoal.controllers.loop import run_controllers
+from shoal.controllers.loop import Controllers
 from shoal.errors import InvalidResource, PlatformUnsupported, ShoalError
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_FLEET = "default"
+RESYNC = timedelta(seconds=30)
 STOP_S = 60.0
 
 Beside = Callable[[Store], Awaitable[None]]
@@ -114,7 +116,7 @@ class _Platform:
     ) -> None:
         work = [
             self._service.run(),
-            run_controllers(self._cluster),
+            Controllers(self._cluster, RESYNC).run(),
             self._follow_files(seen),
             stop.wait(),
         ]

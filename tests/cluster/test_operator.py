@@ -1,0 +1,286 @@
+"""Real operator processes on a real API server: who leads, and that nobody else writes.
+
+The API server's audit log is the witness. Each process is a user of its own there, and while a test
+runs a Model changes all the time, so that whoever leads has something to write.
+"""
+
+import itertools
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from operator_process import OperatorProcess, ending, eventually, writes
+from testcluster.control_plane import ControlPlane
+
+pytestmark = [pytest.mark.kubernetes_api, pytest.mark.timeout(300)]
+
+POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [
+        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete"]},
+        {"level": "None"},
+    ],
+}
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
+SCALE = "/apis/shoal.dev/v1alpha1/namespaces/default/models/busy/scale"
+
+
+class Audited(ControlPlane):
+    """An API server that writes down every write."""
+
+    @property
+    def audit_log(self):
+        return self.state.root / "audit.log"
+
+    def _api_server_flags(self):
+        policy = self.state.root / "audit-policy.json"
+        policy.write_text(json.dumps(POLICY))
+        log = ("--audit-log-path", str(self.audit_log))
+        return (*super()._api_server_flags(), "--audit-policy-file", str(policy), *log)
+
+
+class Field:
+    """Where candidates meet: a namespace, its Lease, and a Model that is never at rest."""
+
+    def __init__(self, plane, namespace, folder, processes):
+        self.plane = plane
+        self.namespace = namespace
+        self._folder = folder
+        self._processes = processes
+        plane.kubectl("create", "namespace", namespace)
+
+    def start(self, name):
+        user = f"{name}-of-{self.namespace}"
+        kubeconfig = self.plane.kubeconfig_of_user(user, "system:masters")
+        log = self._folder / f"{user}.log"
+        process = OperatorProcess(user, kubeconfig, self.namespace, log)
+        self._processes.append(process)
+        return process
+
+    def leading(self, name="first"):
+        process = self.start(name)
+        eventually(lambda: process.leads)
+        return process
+
+    def standing_by(self, name="second"):
+        process = self.start(name)
+        eventually(lambda: process.ask("/readyz")[0] == 200)
+        assert not process.leads
+        return process
+
+    @property
+    def lease(self):
+        path = f"{LEASES.format(self.namespace)}/shoal-operator"
+        return json.loads(self.plane.request("GET", path)[1])["spec"]
+
+    def put_lease(self, renew_time, method="POST"):
+        """As a process wrote it whose clock shows that."""
+        path = LEASES.format(self.namespace)
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "shoal-operator"},
+            "spec": {
+                "holderIdentity": "ghost",
+                "leaseDurationSeconds": 15,
+                "renewTime": renew_time.isoformat().replace("+00:00", "Z"),
+            },
+        }
+        name = "/shoal-operator" if method == "PUT" else ""
+        assert self.plane.request(method, path + name, body)[0] < 300
+
+    def writes_of(self, process):
+        """What a process wrote but for Leases."""
+        return [
+            one
+            for one in writes(self.plane.audit_log)
+            if one.user == process.name and one.resource != "leases"
+        ]
+
+
+@pytest.fixture(scope="module")
+def plane():
+    with Audited() as running:
+        running.install_shoal_crds()
+        running.install_kuberay_crds()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def busy(plane):
+    """A Model of a Fleet that changes all the time; whoever leads tells so in its status."""
+    fleet = {"metadata": {"name": "busy"}, "spec": {"pools": [{"name": "cpu"}]}}
+    source = {"uri": "file:///models/busy"}
+    model = {
+        "metadata": {"name": "busy", "namespace": "default"},
+        "spec": {"fleet": "busy", "source": source, "replicas": 1},
+    }
+    plane.apply(*_resources(fleet, model))
+    over = threading.Event()
+
+    def change():
+        for number in itertools.cycle((1, 2, 3)):
+            if over.wait(0.05):
+                return
+            body = {
+                "apiVersion": "autoscaling/v1",
+                "kind": "Scale",
+                "metadata": {"name": "busy", "namespace": "default"},
+                "spec": {"replicas": number},
+            }
+            try:
+                plane.request("PUT", SCALE, body)
+            except OSError:
+                continue  # A test has stopped the API server.
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def _resources(fleet, *models):
+    version = {"apiVersion": "shoal.dev/v1alpha1"}
+    return [version | {"kind": "Fleet"} | fleet, *(version | {"kind": "Model"} | m for m in models)]
+
+
+@pytest.fixture
+def field(plane, tmp_path, request):
+    with ending([]) as processes:
+        number = abs(hash(request.node.name)) % 10**8
+        yield Field(plane, f"field-{number}", tmp_path, processes)
+
+
+def took_over(before, after):
+    """Both wrote, and all that one wrote came before all that the other wrote."""
+    return before and after and before[-1].at < after[0].at
+
+
+def test_a_killed_leader_is_followed_within_twenty_seconds_and_never_two_lead(field, busy):
+    first = field.leading()
+    second = field.standing_by()
+    eventually(lambda: field.writes_of(first))
+    first.kill()
+    killed = time.monotonic()
+    eventually(lambda: second.leads and field.writes_of(second))
+    assert time.monotonic() - killed <= 20
+    assert took_over(field.writes_of(first), field.writes_of(second))
+    assert field.lease["leaseTransitions"] == 1
+
+
+def test_a_leader_that_stood_still_writes_nothing_more_and_ends(field, busy):
+    first = field.leading()
+    second = field.standing_by()
+    eventually(lambda: field.writes_of(first))
+    first.pause()
+    paused = datetime.now(UTC)
+    eventually(lambda: second.leads and field.writes_of(second))
+    first.resume()
+    assert first.ended(10) == 1
+    assert first.records[-1]["level"] == "critical"
+    assert "Lease" in first.records[-1]["message"]
+    assert all(one.at <= paused for one in field.writes_of(first))
+    assert took_over(field.writes_of(first), field.writes_of(second))
+
+
+def test_a_leader_that_is_told_to_stop_hands_over_at_once(field, busy):
+    first = field.leading()
+    second = field.standing_by()
+    eventually(lambda: field.writes_of(first))
+    first.stop()
+    assert first.ended(25) == 0
+    ended = time.monotonic()
+    eventually(lambda: second.leads)
+    assert time.monotonic() - ended <= 4
+    eventually(lambda: field.writes_of(second))
+    assert took_over(field.writes_of(first), field.writes_of(second))
+    second.stop()
+    assert second.ended(25) == 0
+    assert field.lease["holderIdentity"] == ""
+
+
+@pytest.mark.parametrize("year", [1970, 2999])
+def test_a_dead_holders_lease_is_taken_after_it_lasted_whatever_its_clock_said(field, year):
+    field.put_lease(datetime(year, 1, 1, tzinfo=UTC))
+    process = field.standing_by("candidate")
+    looked = time.monotonic()
+    time.sleep(12)
+    assert not process.leads
+    eventually(lambda: process.leads)
+    assert 12 <= time.monotonic() - looked <= 17
+
+
+@pytest.mark.parametrize("year", [1970, 2999])
+def test_a_living_holder_with_a_wrong_clock_is_left_alone(field, year):
+    time_there = datetime(year, 1, 1, tzinfo=UTC)
+    field.put_lease(time_there)
+    process = field.standing_by("candidate")
+    for turn in range(12):
+        time.sleep(2)
+        field.put_lease(time_there + timedelta(seconds=turn), "PUT")
+        assert not process.leads
+
+
+def test_a_standby_is_healthy_and_only_the_leader_says_that_it_leads(field):
+    first = field.leading()
+    second = field.standing_by()
+    for process in (first, second):
+        assert process.ask("/healthz") == (200, "ok\n")
+        assert process.ask("/readyz") == (200, "ok\n")
+    assert "\nshoal_leader 1.0\n" in first.ask("/metrics")[1]
+    assert "\nshoal_leader 0.0\n" in second.ask("/metrics")[1]
+
+
+def test_a_fleet_and_its_model_become_a_ray_service_and_say_how_they_are(field):
+    process = field.leading()
+    name = field.namespace
+    fleet = {"metadata": {"name": name}, "spec": {"pools": [{"name": "cpu"}]}}
+    model = {
+        "metadata": {"name": "m", "namespace": "default"},
+        "spec": {"fleet": name, "source": {"uri": "file:///models/m"}},
+    }
+    field.plane.apply(*_resources(fleet, model))
+    service = eventually(lambda: _found(field, "rayservice", name, "-n", name))
+    assert "/default/m" in service["spec"]["serveConfigV2"]
+    assert service["metadata"]["ownerReferences"][0]["name"] == name
+    for found in (("fleet", name), ("model", "m", "-n", "default")):
+        eventually(lambda found=found: _found(field, *found).get("status", {}).get("conditions"))
+    said = eventually(lambda: process.said("Model default/m is not Ready"))
+    assert (said["object"], said["generation"]) == ("Model default/m", 1)
+    metrics = process.ask("/metrics")[1]
+    assert 'shoal_reconcile_total{kind="Fleet",result="success"}' in metrics
+    assert 'shoal_models{condition="Ready",reason="FleetNotReady",status="False"} ' in metrics
+    assert 'shoal_api_requests_total{code="200",resource="models.shoal.dev",verb="list"}' in metrics
+
+
+def _found(field, *words):
+    listed = field.plane.kubectl("get", *words, "-o", "json", "--ignore-not-found")
+    return json.loads(listed) if listed else {}
+
+
+def test_a_short_absence_of_the_api_server_is_survived_and_a_long_one_ends_the_leader(
+    fresh_control_plane, tmp_path
+):
+    with ending([]) as processes:
+        field = Field(fresh_control_plane, "field", tmp_path, processes)
+        first = field.leading()
+        second = field.standing_by()
+        fresh_control_plane.pause_api_server()
+        time.sleep(5)
+        fresh_control_plane.resume_api_server()
+        renewed = field.lease["renewTime"]
+        eventually(lambda: field.lease["renewTime"] != renewed)
+        assert first.code is None
+        fresh_control_plane.kill_api_server()
+        gone = time.monotonic()
+        assert first.ended(20) == 1
+        assert 6 <= time.monotonic() - gone <= 15
+        assert second.code is None
+        assert second.ask("/healthz")[0] == 200
+        fresh_control_plane.start_api_server()
+        eventually(lambda: second.leads)
