@@ -14,11 +14,11 @@ from pydantic_core import ErrorDetails
 from shoal.api.base import API_VERSION
 from shoal.api.fields import fields_at
 from shoal.api.fleet import Fleet
+from shoal.api.kinds import KINDS, Kind
 from shoal.api.model import Model
 from shoal.errors import InvalidResource
 
-KINDS: Mapping[str, type[Model] | type[Fleet]] = {"Model": Model, "Fleet": Fleet}
-NAMESPACED = frozenset({"Model"})
+_KINDS: Mapping[str, Kind] = {kind.type.__name__: kind for kind in KINDS}
 
 
 def parse_resource(manifest: object) -> Model | Fleet:
@@ -29,7 +29,7 @@ def parse_resource(manifest: object) -> Model | Fleet:
     """
     if not isinstance(manifest, Mapping):
         raise InvalidResource("manifest", (f"expected a map, got {_shown(manifest)}",))
-    kind = _kind(manifest)
+    kind = _kind(manifest).type
     said = {field: value for field, value in manifest.items() if field != "status"}
     try:
         # In a manifest a field has its camelCase name only.
@@ -40,15 +40,15 @@ def parse_resource(manifest: object) -> Model | Fleet:
     return resource
 
 
-def _kind(manifest: Mapping[str, Any]) -> type[Model] | type[Fleet]:
+def _kind(manifest: Mapping[str, Any]) -> Kind:
     version, kind = manifest.get("apiVersion"), manifest.get("kind")
     if version != API_VERSION:
         problem = _wrong("apiVersion", version, API_VERSION)
         raise InvalidResource(_title(manifest), (problem,))
-    if not isinstance(kind, str) or kind not in KINDS:
-        problem = _wrong("kind", kind, f"one of {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        problem = _wrong("kind", kind, f"one of {', '.join(_KINDS)}")
         raise InvalidResource(_title(manifest), (problem,))
-    return KINDS[kind]
+    return _KINDS[kind]
 
 
 def _wrong(field: str, value: object, expected: str) -> str:
@@ -57,7 +57,7 @@ def _wrong(field: str, value: object, expected: str) -> str:
 
 
 def _check_scope(resource: Model | Fleet) -> None:
-    if resource.kind not in NAMESPACED and resource.metadata.namespace is not None:
+    if not _KINDS[resource.kind].namespaced and resource.metadata.namespace is not None:
         problem = f"metadata.namespace: Forbidden: a {resource.kind} belongs to no namespace"
         raise InvalidResource(f'{resource.kind} "{resource.metadata.name}"', (problem,))
 
