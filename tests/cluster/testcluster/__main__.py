@@ -29,7 +29,8 @@ def main() -> None:
 
 def up(archives: list[Path]) -> None:
     """Start a cluster with these images, unless one is running, and say how to use it."""
-    running = next((state for state in all_states() if state.is_kept()), None)
+    kept = (state for state in all_states() if state.is_kept())
+    running = next((state for state in kept if state.is_alive()), None)
     _say_how_to_use(running or _start(archives))
 
 
@@ -37,7 +38,7 @@ def down() -> None:
     """End the cluster that was kept, and what dead owners left."""
     with locked():
         for state in all_states():
-            if state.is_kept() or not state.owner_lives():
+            if state.is_kept() or not state.is_alive():
                 say(f"ending {state.root} ...")
                 state.end()
 
@@ -47,10 +48,11 @@ def _start(archives: list[Path]) -> State:
     if reason is not None:
         sys.exit(f"a cluster cannot run here: {reason}")
     say("starting a node: about half a minute ...")
-    node = Node(kept=True).start()
+    node = Node().start()
     for archive in archives:
         say(f"importing {archive.name} ...")
         node.import_image(archive)
+    node.state.keep()
     return node.state
 
 

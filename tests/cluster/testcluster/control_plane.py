@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import shutil
 import signal
 import socket
 import ssl
@@ -229,9 +228,7 @@ class ControlPlane:
     @property
     def _tool_environment(self) -> dict[str, str]:
         """Caches lie in the cluster's folder, and nobody's own settings are read."""
-        home = str(self.state.folder("home"))
-        path = str(Path(shutil.which("sh") or "/bin/sh").parent)
-        return {"HOME": home, "PATH": path}
+        return {name: self.state.environment[name] for name in ("HOME", "PATH")}
 
     def _daemon(self, program: str, flags: Sequence[str]) -> Daemon:
         return Daemon(self.state, program, (str(binary(program)), *flags), self.place.prefix)

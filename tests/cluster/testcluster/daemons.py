@@ -41,7 +41,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._state.root,
-                env=os.environ | self._state.environment,
+                env=self._state.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -13,8 +13,8 @@ from testcluster.commands import CommandFailed, run
 class Need(StrEnum):
     """What a test stands on; the value says it in the summary of a run."""
 
-    API = "that need a Kubernetes API server"
-    NODE = "that need a Kubernetes node"
+    API = "tests that need a Kubernetes API server"
+    NODE = "tests that need a Kubernetes node"
 
 
 def missing(need: Need) -> str | None:

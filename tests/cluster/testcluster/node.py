@@ -32,12 +32,12 @@ PATIENCE_S = 120.0
 
 
 class Node:
-    """Use it as a context, or `start` and `stop` it. `kept` lets it outlive this process."""
+    """Use it as a context, or `start` and `stop` it."""
 
-    def __init__(self, kept: bool = False) -> None:
+    def __init__(self) -> None:
         ensure_packages()
         ensure((*API, *NODE))
-        self.state = State.create(kept)
+        self.state = State.create()
         self._daemons: list[Daemon] = []
 
     def start(self) -> "Node":

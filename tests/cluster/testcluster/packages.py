@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from testcluster.binaries import say
+from testcluster.binaries import one_at_a_time, say
 from testcluster.commands import run
 
 # By the program that says whether a package is there.
@@ -26,16 +26,23 @@ class PackagesMissing(Exception):
 
 def ensure_packages() -> None:
     """Install what is missing with apt-get; raises PackagesMissing where there is none."""
-    missing = sorted(
-        {package for program, package in PACKAGES.items() if not shutil.which(program)}
-    )
-    if not missing:
+    if _missing():
+        with one_at_a_time():
+            _install(_missing())
+
+
+def _missing() -> list[str]:
+    return [package for program, package in PACKAGES.items() if not shutil.which(program)]
+
+
+def _install(packages: list[str]) -> None:
+    if not packages:
         return
     if shutil.which("apt-get") is None:
-        raise PackagesMissing(f"a node needs {', '.join(missing)}: install them")
-    say(f"installing {' '.join(missing)} with apt-get ...")
+        raise PackagesMissing(f"a node needs {', '.join(packages)}: install them")
+    say(f"installing {' '.join(packages)} with apt-get ...")
     wait = ("-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE_S}")
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     run("apt-get", "update", "-qq", env=quiet)
     install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *wait)
-    run(*install, *missing, env=quiet)
+    run(*install, *packages, env=quiet)

@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(NODE_TIMEOUT_S))
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
-    config.stash[LEFT_OUT].update(f"{need}: {reasons[need]}" for need in left_out.values())
+    config.stash[LEFT_OUT].update(f"{need} ({reasons[need]})" for need in left_out.values())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -106,8 +106,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     left_out = config.stash[LEFT_OUT]
     if not left_out:
         return
-    said = "; ".join(f"{count} tests {why}" for why, count in sorted(left_out.items()))
-    failing = " (CI is true: this fails the run)" if must_be_whole() else ""
+    said = ", ".join(f"{count} of the {why}" for why, count in sorted(left_out.items()))
+    failing = "; CI is true, so this fails the run" if must_be_whole() else ""
     terminalreporter.write_line(f"left out: {said}{failing}", yellow=True)
 
 

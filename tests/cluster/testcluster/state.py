@@ -5,8 +5,8 @@ a parent's death nor a new session can take it away. So nothing needs to be writ
 something is started, and nothing is forgotten when the owner dies between two steps.
 
 A cluster belongs to the process that made it. It ends with its owner: by `stop`, by the reaper
-that watches the owner, or by the next cluster's `sweep`. A kept cluster has no owner and stays
-until somebody asks for its end.
+that watches the owner, or by the next cluster's `sweep`. A kept cluster has no owner any more and
+stays until somebody asks for its end.
 """
 
 import contextlib
@@ -44,20 +44,20 @@ class State:
     reaper: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def create(cls, kept: bool = False) -> "State":
-        """A new folder, after what dead owners left has been ended.
-
-        A `kept` cluster outlives this process.
-        """
+    def create(cls) -> "State":
+        """A new folder, after what dead owners left has been ended."""
         with locked():
             sweep_locked()
             state = cls(Path(tempfile.mkdtemp(prefix=PREFIX)))
             state.root.chmod(0o755)
-            owner = None if kept else {"pid": os.getpid(), "started": _started(os.getpid())}
-            (state.root / "owner.json").write_text(json.dumps(owner))
-        if not kept:
-            state.reaper = _watch(state.root)
+            state._belong_to({"pid": os.getpid(), "started": _started(os.getpid())})
+        state.reaper = _watch(state.root)
         return state
+
+    def keep(self) -> None:
+        """From here on it has no owner, and outlives this process."""
+        self._belong_to(None)
+        self._end_reaper()
 
     @property
     def name(self) -> str:
@@ -66,8 +66,9 @@ class State:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What every process of this cluster must have in its environment."""
-        return {MARK: str(self.root)}
+        """All that processes of this cluster have in theirs: no proxies, nobody's settings."""
+        home = str(self.folder("home"))
+        return {MARK: str(self.root), "HOME": home, "PATH": os.environ.get("PATH", os.defpath)}
 
     @property
     def kubeconfig(self) -> Path:
@@ -80,18 +81,20 @@ class State:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def owner_lives(self) -> bool:
-        """Whether the process that made it runs, or the cluster is kept."""
+    def is_alive(self) -> bool:
+        """Whether its owner runs; of a kept cluster, whether it does itself."""
+        if self.is_kept():
+            return bool(self.processes())
         try:
-            owner = json.loads((self.root / "owner.json").read_text())
+            owner = json.loads(self._owner.read_text())
         except (OSError, ValueError):
             return False
-        return owner is None or _is_running(owner["pid"], owner["started"])
+        return _is_running(owner["pid"], owner["started"])
 
     def is_kept(self) -> bool:
         """Whether it stays although nobody owns it."""
         with contextlib.suppress(OSError, ValueError):
-            return json.loads((self.root / "owner.json").read_text()) is None
+            return json.loads(self._owner.read_text()) is None
         return False
 
     def processes(self) -> list[psutil.Process]:
@@ -110,6 +113,13 @@ class State:
                     process.kill()
             psutil.wait_procs(left, timeout=1)
         self._remove()
+
+    @property
+    def _owner(self) -> Path:
+        return self.root / "owner.json"
+
+    def _belong_to(self, owner: dict[str, float] | None) -> None:
+        self._owner.write_text(json.dumps(owner))
 
     def _end_reaper(self) -> None:
         if self.reaper is not None:
@@ -140,7 +150,7 @@ def sweep() -> None:
 def sweep_locked() -> None:
     """As `sweep`, for whoever holds the lock."""
     for state in all_states():
-        if not state.owner_lives():
+        if not state.is_alive():
             state.end()
 
 
