@@ -147,8 +147,12 @@ async def test_nodes_are_known_and_concern_every_fleet(world, server, name):
     world.keys.clear()
     labels = {"nvidia.com/gpu.product": "NVIDIA-L4"}
     server.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
+
+    async def there():
+        return [node for node in await world.cluster.nodes() if node.name == name]
+
+    found = await world.until(there)
     await world.told("Fleet", "", name)
-    found = [node for node in await world.cluster.nodes() if node.name == name]
     assert found[0].labels["nvidia.com/gpu.product"] == "NVIDIA-L4"
 
 
