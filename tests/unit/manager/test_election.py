@@ -1,7 +1,8 @@
-"""Candidates for one Lease, on an event loop whose time passes by itself. No clock but the loop's."""
+"""Candidates for one Lease, on an event loop whose time passes by itself."""
 
 import asyncio
 import contextlib
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -300,7 +301,7 @@ def test_of_many_candidates_one_leads_at_any_time(tell):
         await asyncio.gather(*(lead(shelf, name, led) for name in names))
         assert sorted(led) == names
         turns = [holder for _, holder in shelf.written]
-        assert len([1 for a, b in zip(turns, turns[1:], strict=False) if a != b]) == 9
+        assert len([1 for a, b in itertools.pairwise(turns) if a != b]) == 9
 
     tell(story)
 
