@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from shoal.api.quantity import Duration, Timeout
 
@@ -61,7 +61,10 @@ class Settings:
 
 def parse_interval(text: str) -> timedelta:
     """A duration, as a resource's spec writes it: `30s`, `10m`, `1h30m`. Raises ValueError."""
-    return timedelta(seconds=_INTERVAL.validate_python(text).seconds)
+    try:
+        return timedelta(seconds=_INTERVAL.validate_python(text).seconds)
+    except ValidationError as error:
+        raise ValueError(f"{text!r} is no interval: {error.errors()[0]['msg']}") from error
 
 
 def own_namespace() -> str | None:

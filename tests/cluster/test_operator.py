@@ -87,7 +87,7 @@ class Field:
             "spec": {
                 "holderIdentity": "ghost",
                 "leaseDurationSeconds": 15,
-                "renewTime": renew_time.isoformat().replace("+00:00", "Z"),
+                "renewTime": renew_time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             },
         }
         name = "/shoal-operator" if method == "PUT" else ""
@@ -245,8 +245,8 @@ def test_a_fleet_and_its_model_become_a_ray_service_and_say_how_they_are(field):
         "spec": {"fleet": name, "source": {"uri": "file:///models/m"}},
     }
     field.plane.apply(*_resources(fleet, model))
-    service = eventually(lambda: _found(field, "rayservice", name, "-n", name))
-    assert "/default/m" in service["spec"]["serveConfigV2"]
+    eventually(lambda: '"/default/m"' in _config(_found(field, "rayservice", name, "-n", name)))
+    service = _found(field, "rayservice", name, "-n", name)
     assert service["metadata"]["ownerReferences"][0]["name"] == name
     for found in (("fleet", name), ("model", "m", "-n", "default")):
         eventually(lambda found=found: _found(field, *found).get("status", {}).get("conditions"))
@@ -256,6 +256,10 @@ def test_a_fleet_and_its_model_become_a_ray_service_and_say_how_they_are(field):
     assert 'shoal_reconcile_total{kind="Fleet",result="success"}' in metrics
     assert 'shoal_models{condition="Ready",reason="FleetNotReady",status="False"} ' in metrics
     assert 'shoal_api_requests_total{code="200",resource="models.shoal.dev",verb="list"}' in metrics
+
+
+def _config(service):
+    return service["spec"]["serveConfigV2"] if service else ""
 
 
 def _found(field, *words):

@@ -96,6 +96,6 @@ def operator(**said: Any) -> None:
 
     try:
         operate(Settings(**said))
-    except ShoalError as error:
-        logger.critical("%s", error)
+    except Exception as error:
+        logger.critical("%s", error, exc_info=not isinstance(error, ShoalError))
         sys.exit(FAILED)

@@ -71,10 +71,10 @@ class Concerns:
         return self._seen
 
     async def of(self, key: Key) -> Concerned:
-        """Whom it concerns that this resource changed, or what is around it."""
+        """Whom it concerns that this Model or Fleet changed, or what is around it."""
         if key.kind == Model.__name__:
             return await self._of_model(key)
-        return await self._of_fleet(Key(Fleet.__name__, "", key.name))
+        return await self._of_fleet(key)
 
     async def _of_model(self, key: Key) -> Concerned:
         """Its Fleet hands over what a Model asks for, and counts how its Models are."""
@@ -129,6 +129,11 @@ class Concerns:
             self._models[now.fleet].add(key)
         if before is not None:
             _tell(key, before, now)
+
+
+def reconciled_for(key: Key) -> Key:
+    """Whose reconcile deals with a resource: a RayService is its Fleet's."""
+    return key if key.kind == Model.__name__ else Key(Fleet.__name__, "", key.name)
 
 
 def key_of(resource: Model | Fleet) -> Key:

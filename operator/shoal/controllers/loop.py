@@ -11,7 +11,14 @@ from enum import StrEnum
 
 from shoal.api import Fleet, Model
 from shoal.cluster import Cluster, Key
-from shoal.controllers.concerns import Concerns, Seen, key_of, words_for
+from shoal.controllers.concerns import (
+    Concerned,
+    Concerns,
+    Seen,
+    key_of,
+    reconciled_for,
+    words_for,
+)
 from shoal.controllers.fleet import reconcile_fleet
 from shoal.controllers.model import reconcile_model
 from shoal.controllers.work import WorkQueue
@@ -26,7 +33,7 @@ GATHER_S = 0.05
 # Nothing but counts waits for these.
 LEISURE_S = 1.0
 REWATCH_S, RELIST_S = 1.0, 5.0
-# Longer than any reconcile takes whose world answers or refuses.
+# Longer than anything takes whose world answers or refuses.
 RECONCILE_MOST_S = 60.0
 
 Reconcile = Callable[[Cluster, Key, datetime], Awaitable[timedelta | None]]
@@ -96,13 +103,18 @@ class Controllers:
         while True:
             try:
                 async for key in self._cluster.watch():
-                    await self._tell(key)
+                    await self._tell(reconciled_for(key))
             except Exception as error:
                 _complain("the watch broke and is begun anew", error)
             await asyncio.sleep(REWATCH_S)
 
     async def _tell(self, key: Key) -> None:
-        concerned = await self._concerns.of(key)
+        try:
+            async with asyncio.timeout(RECONCILE_MOST_S):
+                concerned = await self._concerns.of(key)
+        except Exception as error:
+            _complain(f"whom {words_for(key)} concerns is not known", error)
+            concerned = Concerned(at_once=(key,))
         for one in concerned.at_once:
             self.queue.add(one)
         for one in concerned.next:

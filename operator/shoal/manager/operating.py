@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # What was begun may end: less than the 30 s that Kubernetes gives a pod.
 GRACE_S = 20.0
-# Cancelled tasks end at once; if one does not, its process does.
+# Without the Lease, cancelled tasks end at once; if one does not, its process does.
 END_S = 4.0
 # Attempts at the Lease follow each other within seconds.
 STUCK_S = 30.0
@@ -94,7 +94,8 @@ class _Operator:
             if stop.done():
                 await self._finish(work, hold)
         finally:
-            _end_process_in(END_S)
+            if hold.done():
+                _end_process_in(END_S)
             await _end(work, hold)
         if hold.cancelled():
             await self._leadership.release()

@@ -26,10 +26,10 @@ async def probes(
     app.router.add_get("/healthz", _asking(unhealthy))
     app.router.add_get("/readyz", _asking(unready))
     app.router.add_get("/metrics", _telling(metrics))
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, listen.host or None, listen.port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, listen.host or None, listen.port)
         try:
             await site.start()
         except OSError as error:

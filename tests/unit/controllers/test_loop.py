@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from shoal.api import ConditionType, Fleet, Model, find_condition
-from shoal.controllers.loop import Controllers
-from shoal.errors import WorldUnavailable
+from shoal.controllers.loop import WORKERS, Controllers
+from shoal.errors import InvalidResource, WorldUnavailable
 from shoal.testing import a_fleet, a_model, a_replica, changed
 
 RESYNC_S = 30
@@ -16,8 +16,8 @@ URL = "http://default.test:8000/ops/alarm-triage"
 
 
 @contextlib.asynccontextmanager
-async def controllers(scene):
-    task = asyncio.create_task(Controllers(scene, timedelta(seconds=RESYNC_S)).run())
+async def controllers(scene, resync=timedelta(seconds=RESYNC_S)):
+    task = asyncio.create_task(Controllers(scene, resync).run())
     try:
         yield task
     finally:
@@ -117,6 +117,99 @@ def test_a_key_that_fails_does_not_stop_the_others(passing, scene, caplog):
     passing(story())
     assert "Model ops/broken is tried again in 0." in caplog.text
     assert "RuntimeError: no such luck" in caplog.text
+
+
+def test_what_breaks_the_contract_is_left_alone_until_it_changes(passing, scene, caplog):
+    class Strict(type(scene)):
+        broken = True
+        reads = 0
+
+        async def get(self, kind, namespace, name):
+            if name == "broken" and self.broken:
+                self.reads += 1
+                raise InvalidResource("Model ops/broken", ("spec.replicas: expected a number",))
+            return await super().get(kind, namespace, name)
+
+    async def story():
+        strict = Strict()
+        await strict.begin(a_model("broken"))
+        async with controllers(strict, timedelta(days=1)):
+            await asyncio.sleep(3600)
+            assert strict.reads < 10
+            strict.broken = False
+            await strict.apply(changed(await strict.model("broken"), replicas=2))
+            await asyncio.sleep(1)
+            assert await reason(strict, "broken") == "Starting"
+
+    passing(story())
+    assert "Model ops/broken is left as it is" in caplog.text
+    assert "expected a number" in caplog.text
+
+
+def test_a_reconcile_that_hangs_is_given_up_and_tried_again(passing, scene, caplog):
+    class Hanging(type(scene)):
+        hangs = 0
+
+        async def ledger(self, fleet):
+            self.hangs += 1
+            if self.hangs < 20:
+                await asyncio.Event().wait()
+            return await super().ledger(fleet)
+
+    async def story():
+        hanging = Hanging()
+        await hanging.begin()
+        async with controllers(hanging):
+            await asyncio.sleep(7200)
+            assert await reason(hanging) == "Starting"
+
+    passing(story())
+    assert "is tried again in" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_told_to_stop_it_ends_what_it_began_and_begins_nothing_more(passing, scene):
+    class Slow(type(scene)):
+        async def report(self, resource):
+            await asyncio.sleep(5)
+            await super().report(resource)
+
+    async def story():
+        slow = Slow()
+        await slow.begin(*(a_model(f"m-{number}") for number in range(20)))
+        running = Controllers(slow, timedelta(days=1))
+        task = asyncio.create_task(running.run())
+        await asyncio.sleep(1)
+        running.stop()
+        await task
+        assert asyncio.get_running_loop().time() < 7
+        assert slow.writes["report"] == WORKERS
+
+    passing(story())
+
+
+def test_a_fleet_that_cannot_be_seen_concerns_all_its_models(passing, scene):
+    class Foggy(type(scene)):
+        fog = False
+
+        async def reachable(self, fleet):
+            if self.fog:
+                raise WorldUnavailable("it cannot be seen")
+            return await super().reachable(fleet)
+
+    async def story():
+        foggy = Foggy()
+        await foggy.begin(a_model("a"), a_model("b"))
+        async with controllers(foggy, timedelta(days=1)):
+            await asyncio.sleep(5)
+            foggy.fog = True
+            foggy.set_reachable("default", False)
+            await asyncio.sleep(5)
+            foggy.fog = False
+            await asyncio.sleep(120)
+            assert await reason(foggy, "a") == await reason(foggy, "b") == "FleetNotReady"
+
+    passing(story())
 
 
 def test_a_world_that_is_away_for_a_while_is_waited_for(passing, scene, caplog):

@@ -1,4 +1,4 @@
-"""Candidates for one Lease, on an event loop whose time passes by itself. No clock but the loop's."""
+"""Candidates for one Lease, on an event loop whose time passes by itself."""
 
 import asyncio
 import contextlib
