@@ -113,8 +113,11 @@ class Api:
                 if response.status >= 300:
                     body = await response.read()
                     raise refusal("watch", kind, "", response.status, body)
-                async for line in _lines(response.content):
-                    yield line
+                try:
+                    async for line in _lines(response.content):
+                        yield line
+                finally:
+                    _hang_up(response)
         except _NO_ANSWER as error:
             raise _no_answer("watch", kind, error) from error
 
@@ -171,6 +174,13 @@ def _query(query: Mapping[str, str] | None) -> str:
 def _no_answer(verb: str, kind: Kind, error: BaseException) -> WorldUnavailable:
     why = str(error) or type(error).__name__
     return WorldUnavailable(f"Kubernetes did not answer to {verb} {kind.resource}: {why}")
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """At once: a stream that has not ended is not waited for, as TLS would."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:

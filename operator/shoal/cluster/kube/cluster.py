@@ -66,9 +66,10 @@ class KubeCluster:
         )
 
     async def get(self, kind: type[Resource], namespace: str, name: str) -> Resource | None:
-        """An object that breaks the contract is not there: its status says so.
+        """There are no RayServices where KubeRay is not installed; to apply one tells.
 
-        Nor is a RayService where KubeRay is not installed; to apply one tells.
+        Raises:
+            InvalidResource: it breaks the contract of this version; its status says so already.
         """
         if kind is RayService and self._lacks_kuberay is not None:
             return None
@@ -89,12 +90,12 @@ class KubeCluster:
         """
         kind, meta = KINDS[type(resource)], resource.metadata
         store = self._known.store(type(resource))
-        now = store.get(meta.namespace or "", meta.name)
+        now = store.find(meta.namespace or "", meta.name)
         live = now.model_dump(mode="json", by_alias=True) if now is not None else None
         answer = await self._applier.apply(kind, self._manifest(resource), live)
         if answer is not None:
             store.put(answer)
-        return store.get(meta.namespace or "", meta.name) or resource
+        return store.find(meta.namespace or "", meta.name) or resource
 
     async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
         await self._keeper.keep(fleet, manifests, self.site(fleet).namespace)
@@ -176,7 +177,7 @@ class KubeCluster:
             ),
             "spec": resource.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         }
-        fleet = self._known.fleets.get("", meta.name)
+        fleet = self._known.fleets.find("", meta.name)
         if isinstance(resource, RayService) and fleet is not None:
             return owned_by(fleet, said, self.site(fleet).namespace)
         return said
@@ -217,7 +218,7 @@ class KubeCluster:
 
     def _line(self, name: str) -> Line | None:
         """How a Fleet is reached; the Ray cluster that its Service points to has its ledger."""
-        fleet = self._known.fleets.get("", name)
+        fleet = self._known.fleets.find("", name)
         if fleet is None:
             return None
         site = self.site(fleet)

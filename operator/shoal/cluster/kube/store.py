@@ -56,11 +56,22 @@ class Store(Generic[T]):
         self._version = 0
 
     def get(self, namespace: str, name: str) -> T | None:
+        """What is kept of it, or None if there is none.
+
+        Raises:
+            InvalidResource: it breaks the contract.
+        """
         entry = self._entries.get((namespace, name))
+        if entry is not None and isinstance(entry.value, Unreadable):
+            raise entry.value.error
         return _readable(entry)
 
+    def find(self, namespace: str, name: str) -> T | None:
+        """As `get`, but what breaks the contract is not there."""
+        return _readable(self._entries.get((namespace, name)))
+
     def all(self, namespace: str | None = None) -> list[T]:
-        """By namespace and name."""
+        """By namespace and name, without what breaks the contract."""
         names = (name for name in self._order if namespace is None or name[0] == namespace)
         values = (self._entries[name].value for name in names)
         return [value for value in values if not isinstance(value, Unreadable)]
