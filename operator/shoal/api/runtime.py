@@ -19,6 +19,8 @@ IMPORT_PATH = "shoal_serving.app:build"
 LEDGER_APPLICATION = "shoal-ledger"
 LEDGER_IMPORT_PATH = "shoal_serving.ledger:build"
 LEDGER_PREFIX = "/-/shoal"
+DOOR_DEPLOYMENT = "Door"
+DOOR_IMPORT_PATH = "shoal_serving.door:build"
 
 
 class ReplicaConfig(Wire):
@@ -112,3 +114,8 @@ def revision_name(
         fields["adapters"] = dict(adapters)
     text = json.dumps({"digest": digest, **fields}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def door_application(pool: str) -> str:
+    """The Serve application of a pool's doors. Those of Models have a dot in their names."""
+    return f"shoal-door-{pool}"

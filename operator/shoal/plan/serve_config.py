@@ -11,11 +11,15 @@ from typing import Any
 from shoal.api import Model, ModelsConfig, ReplicaConfig, Rollout
 from shoal.api.runtime import (
     DEPLOYMENT,
+    DOOR_DEPLOYMENT,
+    DOOR_IMPORT_PATH,
     IMPORT_PATH,
     LEDGER_APPLICATION,
     LEDGER_IMPORT_PATH,
     LEDGER_PREFIX,
+    door_application,
 )
+from shoal.plan.doors import doors
 from shoal.plan.fitting import Place
 from shoal.plan.held_back import is_held_back
 from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet, ObservedModel, application_of, key_of
@@ -45,7 +49,11 @@ def serve_config(observed: ObservedFleet, now: datetime) -> dict[str, Any]:
         "http_options": {"host": observed.site.host, "port": observed.site.port},
         # At INFO, Ray Serve makes a log record for each request, and only then drops it.
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
-        "applications": [_ledger_application(), *applications],
+        "applications": [
+            _ledger_application(),
+            *(_door_application(pool, number) for pool, number in doors(observed).items()),
+            *applications,
+        ],
     }
 
 
@@ -55,6 +63,25 @@ def _ledger_application() -> dict[str, Any]:
         "route_prefix": LEDGER_PREFIX,
         "import_path": LEDGER_IMPORT_PATH,
         "args": {},
+    }
+
+
+def _door_application(pool: str, number: int) -> dict[str, Any]:
+    return {
+        "name": door_application(pool),
+        "route_prefix": None,
+        "import_path": DOOR_IMPORT_PATH,
+        "args": {},
+        "deployments": [
+            {
+                "name": DOOR_DEPLOYMENT,
+                "num_replicas": number,
+                "max_replicas_per_node": 1,
+                # There is nothing that it would have to finish.
+                "graceful_shutdown_timeout_s": 0,
+                "ray_actor_options": {"num_cpus": 0, "resources": {pool_resource(pool): POOL_PART}},
+            }
+        ],
     }
 
 

@@ -83,9 +83,11 @@ def test_a_replica_on_processors_runs_in_its_pool(world):
 def test_another_pool_moves_nobody(world):
     world.site = POD_SITE
     world.look()
-    before = world.tell()
+    before = applications(world.tell())
     world.fleet = a_fleet(pools=({"name": "first"}, {"name": "local"}))
-    assert world.tell() == before
+    after = applications(world.tell())
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"shoal-door-first"}
 
 
 def scaling(world):
