@@ -67,7 +67,7 @@ def test_the_operator_talks_to_kubernetes_and_holds_nothing_of_the_data_plane(op
 
 
 def test_the_operator_finds_its_bytecode(operator):
-    assert compiled_at_start(operator, "shoal.manager, kubernetes.aio.client.api.core_v1_api") == []
+    assert compiled_at_start(operator, "shoal.controllers, kubernetes.aio.client.api_client") == []
 
 
 def test_the_operator_is_small():

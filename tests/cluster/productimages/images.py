@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,16 @@ from productimages.pip_settings import lent
 from productimages.storage import Container, Storage, cache_folder, locked
 
 ROOT = Path(__file__).parents[3]
-# What the Dockerfiles take from the repository; `.dockerignore` lets nothing else in.
+# What the Dockerfiles take from the repository after the dependencies.
 SOURCES = (
     "pyproject.toml",
     "README.md",
     "LICENSE",
-    ".dockerignore",
-    "requirements/build.txt",
     "manifests/samples/models",
     "operator/shoal",
     "serving/shoal_serving",
 )
-# Of each image: worktrees that differ do not take each other's archives away.
+# Of each image: working trees that differ do not take away what the others use.
 KEPT = 3
 
 
@@ -44,9 +42,14 @@ class Image:
         return Path(self.dockerfile).parent.name
 
     @property
+    def installs(self) -> tuple[str, ...]:
+        """The files that say what its dependencies are, and how they are installed."""
+        return (self.dockerfile, ".dockerignore", "requirements/build.txt", *self.locks)
+
+    @property
     def dependencies(self) -> str:
         """The name of the build stage that is the same for every change of the sources."""
-        return f"localhost/shoal-{self.short_name}-dependencies:dev"
+        return f"localhost/{self.short_name}-dependencies"
 
 
 OPERATOR = Image(
@@ -96,15 +99,19 @@ def archives_folder() -> Path:
 
 def key(image: Image) -> str:
     """Of everything that the image is made from: 12 hex digits."""
+    return _digest(image, (*image.installs, *SOURCES))
+
+
+def _digest(image: Image, names: Iterable[str]) -> str:
     digest = hashlib.sha256(repr((image, BASE)).encode())
-    for path in _files(image):
+    for path in _files(names):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(ROOT)} {content}\n".encode())
     return digest.hexdigest()[:12]
 
 
-def _files(image: Image) -> Iterator[Path]:
-    for name in (image.dockerfile, *image.locks, *SOURCES):
+def _files(names: Iterable[str]) -> Iterator[Path]:
+    for name in names:
         path = ROOT / name
         found = path.rglob("*") if path.is_dir() else [path]
         yield from sorted(one for one in found if one.is_file() and "__pycache__" not in one.parts)
@@ -114,10 +121,11 @@ def _build(image: Image, path: Path) -> None:
     ensure_packages()
     began = time.monotonic()
     say(f"building {image.name} ...")
+    # Named, so that its layers stay, whatever becomes of the sources.
+    dependencies = f"{image.dependencies}:{_digest(image, image.installs)}"
     with Storage() as storage, lent() as options:
         ensure_base(storage)
-        # Named, so that the layers of the dependencies outlive `prune`.
-        for name, target in ((image.dependencies, "dependencies"), (_kept_as(path), None)):
+        for name, target in ((dependencies, "dependencies"), (_kept_as(path), None)):
             storage.build(name, ROOT, ROOT / image.dockerfile, target, options)
         storage.save(_kept_as(path), path, image.name)
         _forget_old_ones(image, storage)
@@ -130,10 +138,12 @@ def _kept_as(path: Path) -> str:
 
 
 def _forget_old_ones(image: Image, storage: Storage) -> None:
-    found = archives_folder().glob(f"{image.short_name}-*.tar")
-    for old in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+    archives = archives_folder().glob(f"{image.short_name}-*.tar")
+    for old in sorted(archives, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
         old.unlink()
         storage.remove(_kept_as(old))
+    for name in storage.newest_first(image.dependencies)[KEPT:]:
+        storage.remove(name)
     storage.prune()
 
 

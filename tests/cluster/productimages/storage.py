@@ -73,6 +73,17 @@ class Storage:
         """The image of a docker archive gets that name here."""
         self("tag", self("pull", "--quiet", f"docker-archive:{path}").strip(), name)
 
+    def newest_first(self, repository: str) -> list[str]:
+        """The images of a name, whatever their tags."""
+        asked = (
+            "--filter",
+            f"reference={repository}",
+            "--format",
+            "{{.CreatedAtRaw}} {{.Name}}:{{.Tag}}",
+        )
+        listed = self("images", *asked).splitlines()
+        return [line.split()[-1] for line in sorted(listed, reverse=True)]
+
     def remove(self, image: str) -> None:
         """Forget an image, if it is there."""
         if self.has(image):
