@@ -148,3 +148,18 @@ def test_the_living_are_left_alone(owner):
     assert process.poll() is None
     assert root in [state.root for state in all_states()]
     assert {one.environ()[MARK] for one in marked(root)} == {str(root)}
+
+
+def test_a_kept_cluster_outlives_its_maker_and_belongs_to_the_checkout(monkeypatch):
+    made = State.create()
+    kept = subprocess.Popen(["sleep", "600"], env=os.environ | made.environment)
+    made.keep()
+    monkeypatch.setattr("testcluster.state.CHECKOUT", Path("/another"))
+    assert not made.is_kept_here()
+    sweep()
+    assert kept.poll() is None
+    monkeypatch.undo()
+    assert made.is_kept_here()
+    made.end()
+    kept.wait(10)
+    assert not made.root.exists()

@@ -1,7 +1,7 @@
 """A cluster for a person: `python -m testcluster up IMAGE...`, and `down`.
 
-It stays after the command ends. What `up` prints to the standard output is for a shell to read:
-`eval "$(make -s cluster)"`.
+It stays after the command ends, one for each checkout of the repository. What `up` prints to the
+standard output is for a shell to read: `eval "$(make -s cluster)"`.
 """
 
 import argparse
@@ -29,16 +29,16 @@ def main() -> None:
 
 def up(archives: list[Path]) -> None:
     """Start a cluster with these images, unless one is running, and say how to use it."""
-    kept = (state for state in all_states() if state.is_kept())
+    kept = (state for state in all_states() if state.is_kept_here())
     running = next((state for state in kept if state.is_alive()), None)
     _say_how_to_use(running or _start(archives))
 
 
 def down() -> None:
-    """End the cluster that was kept, and what dead owners left."""
+    """End the cluster that this checkout kept, and what dead owners left."""
     with locked():
         for state in all_states():
-            if state.is_kept() or not state.is_alive():
+            if state.is_kept_here() or not state.is_alive():
                 say(f"ending {state.root} ...")
                 state.end()
 

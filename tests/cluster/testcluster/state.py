@@ -5,8 +5,8 @@ a parent's death nor a new session can take it away. So nothing needs to be writ
 something is started, and nothing is forgotten when the owner dies between two steps.
 
 A cluster belongs to the process that made it. It ends with its owner: by `stop`, by the reaper
-that watches the owner, or by the next cluster's `sweep`. A kept cluster has no owner any more and
-stays until somebody asks for its end.
+that watches the owner, or by the next cluster's `sweep`. A kept cluster belongs to the checkout of
+the repository instead, and stays until somebody there asks for its end.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -31,6 +32,8 @@ from testcluster.network import remove_cable
 
 PREFIX = "shoal-cluster-"
 MARK = "SHOAL_TEST_CLUSTER"
+OWNER = "owner.json"
+CHECKOUT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 30.0
 # psutil derives when a process started from the time of boot, which clock steps may shift a little.
 SAME_START_S = 2.0
@@ -55,8 +58,8 @@ class State:
         return state
 
     def keep(self) -> None:
-        """From here on it has no owner, and outlives this process."""
-        self._belong_to(None)
+        """From here on it belongs to this checkout of the repository, and outlives this process."""
+        self._belong_to({"checkout": str(CHECKOUT)})
         self._end_reaper()
 
     @property
@@ -83,19 +86,14 @@ class State:
 
     def is_alive(self) -> bool:
         """Whether its owner runs; of a kept cluster, whether it does itself."""
-        if self.is_kept():
-            return bool(self.processes())
-        try:
-            owner = json.loads(self._owner.read_text())
-        except (OSError, ValueError):
-            return False
-        return _is_running(owner["pid"], owner["started"])
+        owner = self._read_owner()
+        if "pid" in owner:
+            return _is_running(owner["pid"], owner["started"])
+        return bool(self.processes())
 
-    def is_kept(self) -> bool:
-        """Whether it stays although nobody owns it."""
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(self._owner.read_text()) is None
-        return False
+    def is_kept_here(self) -> bool:
+        """Whether it was kept by this checkout. What another one keeps is not ours to end."""
+        return bool(self._read_owner().get("checkout") == str(CHECKOUT))
 
     def processes(self) -> list[psutil.Process]:
         """Every process that was started for this cluster and is not gone."""
@@ -114,12 +112,13 @@ class State:
             psutil.wait_procs(left, timeout=1)
         self._remove()
 
-    @property
-    def _owner(self) -> Path:
-        return self.root / "owner.json"
+    def _belong_to(self, owner: dict[str, Any]) -> None:
+        (self.root / OWNER).write_text(json.dumps(owner))
 
-    def _belong_to(self, owner: dict[str, float] | None) -> None:
-        self._owner.write_text(json.dumps(owner))
+    def _read_owner(self) -> dict[str, Any]:
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((self.root / OWNER).read_text()) or {}
+        return {}
 
     def _end_reaper(self) -> None:
         if self.reaper is not None:
