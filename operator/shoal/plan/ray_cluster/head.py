@@ -15,8 +15,8 @@ from shoal.plan.ray_cluster.durability import (
 from shoal.plan.ray_cluster.environment import ray_environment
 from shoal.plan.ray_cluster.pod import (
     OBJECT_STORE_BYTES,
+    asked_of,
     http_probe,
-    limits_of,
     pod_template,
     ray_container,
 )
@@ -64,7 +64,7 @@ def _container(
     container = ray_container(
         observed,
         "ray-head",
-        limits_of(resources.cpu, resources.memory),
+        asked_of(resources.cpu, resources.memory),
         HEAD_PORTS,
         ray_environment(resources.cpu, environment),
         [LOGS_MOUNT, *mounts],

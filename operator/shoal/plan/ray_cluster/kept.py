@@ -4,7 +4,7 @@
 - The pods' names and namespace: KubeRay gives every pod its own.
 - The command of the Ray container, which KubeRay writes, and the pods' restart policy: with its
   autoscaler KubeRay replaces pods and takes no other.
-- The limits of processors, memory and GPUs: they are the pool's, and Ray is told the same.
+- The limits of memory and GPUs: they are the pool's, and Ray is told the same.
 - The head's service account: KubeRay gives its own the autoscaler's rights.
 """
 
@@ -15,7 +15,7 @@ from shoal.api.node import GPU_RESOURCE
 
 _PREFIXES = ("ray.io/", "shoal.dev/")
 _LABELS = frozenset({"app.kubernetes.io/name", "app.kubernetes.io/created-by"})
-_LIMITS = ("cpu", "memory", GPU_RESOURCE, "nvidia.com/mig-")
+_LIMITS = ("memory", GPU_RESOURCE, "nvidia.com/mig-")
 
 Map = Mapping[str, Any]
 

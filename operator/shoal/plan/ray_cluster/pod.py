@@ -32,7 +32,7 @@ def image_of(observed: ObservedFleet) -> str:
 def ray_container(
     observed: ObservedFleet,
     name: str,
-    limits: Mapping[str, str],
+    asked: Mapping[str, str],
     ports: Mapping[str, int],
     environment: Sequence[Mapping[str, Any]],
     mounts: Sequence[Mapping[str, Any]],
@@ -44,7 +44,7 @@ def ray_container(
         "imagePullPolicy": observed.fleet.spec.ray.image_pull_policy,
         "env": list(environment),
         "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
-        "resources": {"requests": dict(limits), "limits": dict(limits)},
+        "resources": {"requests": dict(asked), "limits": _limits(asked)},
         "securityContext": deepcopy(CONTAINER_SECURITY),
         "volumeMounts": [TMP_MOUNT, SHARED_MEMORY_MOUNT, *mounts],
     }
@@ -73,9 +73,16 @@ def pod_template(
     return {"metadata": {"labels": {FLEET_LABEL: observed.fleet.metadata.name}}, "spec": spec}
 
 
-def limits_of(cpu: Quantity, memory: Quantity) -> dict[str, str]:
-    """What a container is given of a machine."""
+def asked_of(cpu: Quantity, memory: Quantity) -> dict[str, str]:
+    """What a container asks of a machine."""
     return {"cpu": str(cpu), "memory": str(memory)}
+
+
+def _limits(asked: Mapping[str, str]) -> dict[str, str]:
+    """Processors are shared by what was asked for: a limit would make requests wait beside idle
+    ones.
+    """
+    return {name: amount for name, amount in asked.items() if name != "cpu"}
 
 
 def http_probe(port: int, path: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from shoal.plan.ray_cluster.offers import (
 )
 from shoal.plan.ray_cluster.pod import (
     OBJECT_STORE_BYTES,
+    asked_of,
     http_probe,
-    limits_of,
     pod_template,
     ray_container,
 )
@@ -73,7 +73,7 @@ def _container(observed: ObservedFleet, pool: Pool) -> dict[str, Any]:
     container = ray_container(
         observed,
         "ray-worker",
-        limits_of(resources.cpu, resources.memory) | gpu_limits(pool),
+        asked_of(resources.cpu, resources.memory) | gpu_limits(pool),
         WORKER_PORTS,
         ray_environment(resources.cpu, environment),
         [CACHE_MOUNT, CREDENTIALS_MOUNT],

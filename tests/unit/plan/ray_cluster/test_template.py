@@ -152,9 +152,9 @@ def test_kuberay_writes_the_command_and_chooses_the_restart_policy():
 
 
 def test_limits_are_the_pools_and_requests_may_be_less():
-    said = {"limits": {"cpu": "64", "rdma/hca": "1"}, "requests": {"cpu": "100m"}}
+    said = {"limits": {"memory": "64Gi", "rdma/hca": "1"}, "requests": {"cpu": "100m"}}
     resources = ray_container_of(resources=said)["resources"]
-    assert resources["limits"] == {"cpu": "2", "memory": "4Gi", "rdma/hca": "1"}
+    assert resources["limits"] == {"memory": "4Gi", "rdma/hca": "1"}
     assert resources["requests"] == {"cpu": "100m", "memory": "4Gi"}
 
 

@@ -81,11 +81,10 @@ def test_half_a_processor_counts_as_one():
     )
 
 
-def test_a_pod_is_given_what_its_pool_says():
-    assert limits_of({"name": "s", "resources": {"cpu": "500m", "memory": "1Gi"}}) == {
-        "cpu": "500m",
-        "memory": "1Gi",
-    }
+def test_a_pod_asks_for_what_its_pool_says_and_its_processors_have_no_limit():
+    pool = {"name": "s", "resources": {"cpu": "500m", "memory": "1Gi"}}
+    assert worker_of(pool)["resources"]["requests"] == {"cpu": "500m", "memory": "1Gi"}
+    assert limits_of(pool) == {"memory": "1Gi"}
 
 
 def test_gpus_are_asked_for_by_product_and_count():
@@ -111,7 +110,7 @@ def test_a_pool_of_any_gpu_names_no_product():
 )
 def test_the_product_tells_which_mig_strategy_is_meant(gpu, resource):
     assert limits_of(with_gpu(**gpu))[resource] == "1"
-    assert len(limits_of(with_gpu(**gpu))) == 3
+    assert len(limits_of(with_gpu(**gpu))) == 2
 
 
 def test_a_pool_without_gpus_offers_none():
