@@ -83,7 +83,8 @@ def test_half_a_processor_counts_as_one():
 
 def test_a_pod_asks_for_what_its_pool_says_and_its_processors_have_no_limit():
     pool = {"name": "s", "resources": {"cpu": "500m", "memory": "1Gi"}}
-    assert worker_of(pool)["resources"]["requests"] == {"cpu": "500m", "memory": "1Gi"}
+    requests = pod_of(pool)["containers"][0]["resources"]["requests"]
+    assert requests == {"cpu": "500m", "memory": "1Gi"}
     assert limits_of(pool) == {"memory": "1Gi"}
 
 
