@@ -17,7 +17,7 @@ from shoal.errors import WorldUnavailable
 SYSTEM = "shoal-system"
 # Anything else writes.
 READS = frozenset({"get", "list", "watch"})
-FAST = Pace(watch=2.0, silence=0.5, first=0.05, longest=0.3)
+FAST = Pace(watch=2.0, silence=0.5, first=0.05, longest=0.3, missing=0.3)
 
 
 class World:
