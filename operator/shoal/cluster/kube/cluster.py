@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Reason, Site
+from shoal.api.labels import RAY_CLUSTER_LABEL
 from shoal.cluster import Key, Manifest, Resource
 from shoal.cluster.asking import Caller
 from shoal.cluster.kube.api import Api
@@ -29,7 +30,6 @@ from shoal.cluster.kube.kinds import (
 )
 from shoal.cluster.kube.known import KINDS, Known
 from shoal.cluster.kube.owned import Owned, owned_by, read_one
-from shoal.cluster.kube.reading import RAY_CLUSTER_LABEL
 from shoal.cluster.kube.statuses import object_to, write_status
 from shoal.cluster.kube.store import Name, Raw, Unreadable
 from shoal.errors import KindMissing, WorldUnavailable
