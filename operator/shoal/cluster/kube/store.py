@@ -138,7 +138,8 @@ class Store(Generic[T]):
         self._entries[name] = _Entry(version, value)
         self._all = None
         self._note(name, value)
-        self._tell(name, _readable(before), _readable(self._entries[name]))
+        if before is None or before.value != value:
+            self._changed(name, _readable(before), _readable(self._entries[name]))
 
     def _drop(self, name: Name) -> None:
         entry = self._entries.pop(name, None)
@@ -146,7 +147,7 @@ class Store(Generic[T]):
             self._order.remove(name)
             self._all = None
             self.invalid.pop(name, None)
-            self._tell(name, _readable(entry), None)
+            self._changed(name, _readable(entry), None)
 
     def _value(self, raw: Raw) -> T | Unreadable:
         try:
@@ -159,10 +160,6 @@ class Store(Generic[T]):
             self.invalid[name] = value
         else:
             self.invalid.pop(name, None)
-
-    def _tell(self, name: Name, before: T | None, after: T | None) -> None:
-        if before != after or name in self.invalid:
-            self._changed(name, before, after)
 
 
 def name_of(raw: Raw) -> Name:
