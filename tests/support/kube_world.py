@@ -17,7 +17,7 @@ from shoal.errors import WorldUnavailable
 SYSTEM = "shoal-system"
 # Anything else writes.
 READS = frozenset({"get", "list", "watch"})
-FAST = Pace(watch=2.0, silence=0.5, first=0.05, longest=0.3)
+FAST = Pace(watch=2.0, silence=0.5, first=0.05, longest=0.3, missing=0.3)
 
 
 class World:
@@ -29,6 +29,7 @@ class World:
         self.keys: list[Key] = []
         self.calls: Counter[tuple[str, str]] = Counter()
         self.codes: Counter[int] = Counter()
+        self._settled = False
 
     def observe(self, verb: str, resource: str, code: int, seconds: float) -> None:
         assert seconds >= 0
@@ -53,12 +54,12 @@ class World:
             await asyncio.sleep(0.02)
 
     async def fleet(self, name: str) -> Fleet:
-        """The Fleet, once it is known."""
+        """The Fleet, once it and all else is known."""
         found: Fleet = await self.until(lambda: self._get(Fleet, "", name))
         return found
 
     async def model(self, namespace: str, name: str) -> Model:
-        """The Model, once it is known."""
+        """The Model, once it and all else is known."""
         found: Model = await self.until(lambda: self._get(Model, namespace, name))
         return found
 
@@ -67,11 +68,12 @@ class World:
         await self.until(lambda: Key(*key) in self.keys)
 
     async def _get(self, kind: Any, namespace: str, name: str) -> Any:
-        return await self.cluster.get(kind, namespace, name)
+        return await self.cluster.get(kind, namespace, name) if self._settled else None
 
     async def collect(self) -> None:
         async with contextlib.aclosing(self.cluster.watch()) as keys:
             async for key in keys:
+                self._settled = True
                 self.keys.append(key)
 
 

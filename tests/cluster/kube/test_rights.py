@@ -1,7 +1,7 @@
 """What the operator may not do is said; the rest goes on. Secrets are asked for by name only."""
 
 import pytest
-from kube_world import a_fleet, a_model, prepare, watched
+from kube_world import a_fleet, a_model, watched
 
 from shoal.cluster import Key
 from shoal.errors import AccessDenied
@@ -26,7 +26,7 @@ READ_OURS = ("shoal.dev", "models,fleets", "get,list,watch")
 
 @pytest.mark.timeout(180)
 async def test_what_is_not_allowed_is_named_and_stops_nothing_else(fresh_control_plane):
-    prepare(fresh_control_plane)
+    fresh_control_plane.install_shoal_crds()
     fresh_control_plane.apply(*role("shoal", READ_OURS), a_model("it", "default"), a_fleet("it"))
     async with watched(fresh_control_plane.kubeconfig_of_user("shoal")) as world:
         model = await world.model("default", "it")
@@ -45,6 +45,8 @@ async def test_what_is_not_allowed_is_named_and_stops_nothing_else(fresh_control
 
 
 async def test_a_secret_is_read_when_it_is_asked_for(world, server, place):
+    server.apply(a_model("it", place))
+    await world.model(place, "it")
     assert await world.cluster.secret(place, "it") is None
     server.apply(a_secret(place, "b25l"))
     assert await world.cluster.secret(place, "it") == {"token": "b25l"}
@@ -56,7 +58,8 @@ async def test_a_changed_secret_concerns_the_models_that_name_it(server, place, 
     named = {"uri": "https://there/it", "secretName": "it"}
     server.apply(a_model("it", place, source=named), a_model("other", place))
     async with watched(server.kubeconfig) as world:
-        await world.model(place, "it")
+        for name in ("it", "other"):
+            await world.told("Model", place, name)
         assert await world.cluster.secret(place, "it") is None
         for token in ("b25l", "dHdv"):
             world.keys.clear()

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from kube_world import a_fleet, a_model, prepare, watched
+from kube_world import a_fleet, a_model, watched
 
 from shoal.api import Condition, ConditionType, Event, Fleet, Model, ModelStatus, Reason
 from shoal.cluster import Key
@@ -129,7 +129,7 @@ async def test_an_object_that_breaks_the_contract_is_told_so_and_stops_no_other(
     fresh_control_plane,
 ):
     """The CRD is newer than the operator: it has a field of which this version knows nothing."""
-    prepare(fresh_control_plane)
+    fresh_control_plane.install_shoal_crds()
     add = {"op": "add", "path": f"{SPEC}/properties/newField", "value": {"type": "integer"}}
     crd = ("crd", "models.shoal.dev", "--type=json", "-p", json.dumps([add]))
     fresh_control_plane.kubectl("patch", *crd)

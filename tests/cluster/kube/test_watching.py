@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from kube_world import FAST, a_fleet, a_model, namespace, prepare, watched
+from kube_world import FAST, a_fleet, a_model, namespace, watched
 from meddler import lists, watches
 
 from shoal.api import Fleet, Model, RayService
@@ -156,15 +156,17 @@ async def test_nodes_are_known_and_concern_every_fleet(world, server, name):
     assert found[0].labels["nvidia.com/gpu.product"] == "NVIDIA-L4"
 
 
-async def test_before_the_first_look_nothing_is_said(server):
+async def test_before_the_first_look_nothing_is_said(server, place):
+    server.apply(a_model("it", place))
     async with watched(server.kubeconfig) as world:
         with pytest.raises(WorldUnavailable, match="not looked at yet"):
             await world.cluster.list(Model)
+        await world.model(place, "it")
 
 
 @pytest.mark.timeout(180)
 async def test_it_lives_through_a_restart_of_the_server(fresh_control_plane):
-    prepare(fresh_control_plane)
+    fresh_control_plane.install_shoal_crds()
     fresh_control_plane.apply(a_model("before", "default"))
     async with watched(fresh_control_plane.kubeconfig) as world:
         await world.model("default", "before")
@@ -178,7 +180,7 @@ async def test_it_lives_through_a_restart_of_the_server(fresh_control_plane):
 
 @pytest.mark.timeout(180)
 async def test_a_server_that_says_nothing_is_given_up_and_found_again(fresh_control_plane):
-    prepare(fresh_control_plane)
+    fresh_control_plane.install_shoal_crds()
     async with watched(fresh_control_plane.kubeconfig) as world:
         await world.until(lambda: world.calls["watch", "models.shoal.dev"])
         fresh_control_plane.pause_api_server()
@@ -210,7 +212,7 @@ async def test_a_kind_may_come_later(fresh_control_plane, caplog):
 
 @pytest.mark.timeout(180)
 async def test_a_kind_that_goes_takes_nothing_else_with_it(fresh_control_plane):
-    prepare(fresh_control_plane)
+    fresh_control_plane.install_shoal_crds()
     fresh_control_plane.apply(a_fleet("it"), a_model("it", "default"))
     async with watched(fresh_control_plane.kubeconfig) as world:
         await world.fleet("it")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Reason, Site
+from shoal.api.labels import RAY_CLUSTER_LABEL
 from shoal.cluster import Key, Manifest, Resource
 from shoal.cluster.asking import Caller
 from shoal.cluster.kube.api import Api
@@ -29,7 +30,6 @@ from shoal.cluster.kube.kinds import (
 )
 from shoal.cluster.kube.known import KINDS, Known
 from shoal.cluster.kube.owned import Owned, owned_by, read_one
-from shoal.cluster.kube.reading import RAY_CLUSTER_LABEL
 from shoal.cluster.kube.statuses import object_to, write_status
 from shoal.cluster.kube.store import Name, Raw, Unreadable
 from shoal.errors import KindMissing, WorldUnavailable
@@ -114,6 +114,7 @@ class KubeCluster:
 
     async def watch(self) -> AsyncIterator[Key]:
         """Every key there is, then those that change; ends all it started when it is closed."""
+        tasks = self._tasks = set()
         try:
             for work in (
                 *(informer.run() for informer in self._known.informers.values()),
@@ -125,7 +126,7 @@ class KubeCluster:
             while True:
                 yield await self._keys.get()
         finally:
-            await self._stop()
+            await self._stop(tasks)
 
     async def nodes(self) -> Sequence[Node]:
         return self._known.sure(NODE).all()
@@ -188,24 +189,27 @@ class KubeCluster:
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Beside the watch, which breaks if this does."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task, tasks = asyncio.create_task(work), self._tasks
+        tasks.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._keys.fail(error)
+
+        task.add_done_callback(ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._keys.fail(error)
-
-    async def _stop(self) -> None:
-        tasks, self._tasks = self._tasks, set()
+    async def _stop(self, tasks: set[asyncio.Task[None]]) -> None:
+        """End these, and everything besides unless another watch has begun meanwhile."""
         for task in tasks:
             task.cancel()
-        self._fleets.forget()
-        self._keys.close()
+        if self._tasks is tasks:
+            self._tasks = set()
+            self._fleets.forget()
+            self._keys.close()
+            await self._caller.close()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._caller.close()
 
     def _changed(self, key: Key) -> None:
         self._keys.add(key)

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
@@ -16,6 +17,8 @@ from shoal.cluster.kube.api import Api, Observe
 from shoal.errors import WorldUnavailable
 
 logger = logging.getLogger(__name__)
+
+_UNUSABLE = (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError)
 
 
 def _unobserved(verb: str, resource: str, code: int, seconds: float) -> None:
@@ -37,7 +40,7 @@ async def connect(
     configuration = Configuration()
     try:
         loader = await _load(configuration, kubeconfig, context)
-    except (config.ConfigException, OSError, ValueError, TypeError) as error:
+    except _UNUSABLE as error:
         where = kubeconfig or "the kubeconfig or the pod's account"
         raise WorldUnavailable(f"{where} does not say how to reach Kubernetes: {error}") from error
     renewing = asyncio.create_task(_renew(loader, configuration))

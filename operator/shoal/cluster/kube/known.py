@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from shoal.api import Fleet, Model, Node, RayService
+from shoal.api.labels import FLEET_LABEL
 from shoal.cluster import Key, Resource
 from shoal.cluster.kube.api import Api
 from shoal.cluster.kube.informer import Informer, Pace
@@ -22,7 +23,6 @@ from shoal.cluster.kube.kinds import (
     Kind,
 )
 from shoal.cluster.kube.reading import (
-    FLEET_LABEL,
     FleetPod,
     read_fleet,
     read_labels,

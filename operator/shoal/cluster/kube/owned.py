@@ -9,19 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shoal.api import API_VERSION, Fleet
+from shoal.api.labels import CREATE_ONLY, FLEET_LABEL
 from shoal.cluster import Manifest
 from shoal.cluster.kube.answers import CONFLICT, NOT_FOUND, Refused
 from shoal.cluster.kube.api import FIELD_MANAGER, Api
 from shoal.cluster.kube.applying import Applier
 from shoal.cluster.kube.kinds import SECRET, Kind, kind_of
-from shoal.cluster.kube.reading import FLEET_LABEL, read_owned
+from shoal.cluster.kube.reading import read_owned
 from shoal.cluster.kube.store import Name, Raw, Store, name_of
 from shoal.errors import WorldUnavailable
 
 logger = logging.getLogger(__name__)
-
-CREATE_ONLY = "shoal.dev/create-only"
-"""Annotation with which a manifest is created if it is not there, and never changed after."""
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
@@ -111,12 +109,19 @@ class Owned:
         if raw["metadata"].get("deletionTimestamp"):
             return
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        self._applier.forget(kind, (namespace, name))
         try:
-            await self._api.call("delete", kind, namespace, name, body=body)
+            answer = await self._api.call("delete", kind, namespace, name, body=body)
         except Refused as error:
             if error.code not in (NOT_FOUND, CONFLICT):
                 raise
-        self._applier.forget(kind, (namespace, name))
+            return
+        if kind not in self._stores:
+            return
+        if answer["kind"] == kind.name:  # something holds it back
+            self._stores[kind].put(answer)
+        else:
+            self._stores[kind].remove(raw)
 
     async def _attempt(self, work: Any) -> WorldUnavailable | None:
         try:

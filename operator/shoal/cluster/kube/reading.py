@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from shoal.api import Fleet, FleetStatus, Model, ModelStatus, Node, Pod, RayService, parse_resource
+from shoal.api.labels import FLEET_LABEL, RAY_CLUSTER_LABEL, RAY_GROUP_LABEL
 from shoal.cluster.kube.store import Raw
 from shoal.errors import InvalidResource
 
-FLEET_LABEL = "shoal.dev/fleet"
-RAY_CLUSTER_LABEL, GROUP_LABEL = "ray.io/cluster", "ray.io/group"
 _KUBECTLS_COPY = "kubectl.kubernetes.io/last-applied-configuration"
 _METADATA = (
     "name",
@@ -84,7 +83,7 @@ def read_pod(raw: Raw) -> FleetPod:
     pod = Pod(
         name=meta["name"],
         ray_cluster=labels.get(RAY_CLUSTER_LABEL, ""),
-        group=labels.get(GROUP_LABEL, ""),
+        group=labels.get(RAY_GROUP_LABEL, ""),
         ready=any(_is(one, "Ready", "True") for one in status.get("conditions") or ()),
         gpus=_gpus((raw.get("spec") or {}).get("containers") or ()),
         problem="" if meta.get("deletionTimestamp") else next(_problems(status), ""),

@@ -53,6 +53,7 @@ class Store(Generic[T]):
         self._entries: dict[Name, _Entry[T]] = {}
         self._order: list[Name] = []
         self._listed: set[Name] = set()
+        self._all: list[tuple[str, T]] | None = None
         self._version = 0
 
     def get(self, namespace: str, name: str) -> T | None:
@@ -72,9 +73,10 @@ class Store(Generic[T]):
 
     def all(self, namespace: str | None = None) -> list[T]:
         """By namespace and name, without what breaks the contract."""
-        names = (name for name in self._order if namespace is None or name[0] == namespace)
-        values = (self._entries[name].value for name in names)
-        return [value for value in values if not isinstance(value, Unreadable)]
+        if self._all is None:
+            found = ((name[0], self._entries[name].value) for name in self._order)
+            self._all = [(of, value) for of, value in found if not isinstance(value, Unreadable)]
+        return [value for of, value in self._all if namespace is None or of == namespace]
 
     def put(self, raw: Raw) -> None:
         """It was created or changed, or we wrote it. What is older than what is known is left."""
@@ -134,15 +136,18 @@ class Store(Generic[T]):
         if before is None:
             insort(self._order, name)
         self._entries[name] = _Entry(version, value)
+        self._all = None
         self._note(name, value)
-        self._tell(name, _readable(before), _readable(self._entries[name]))
+        if before is None or before.value != value:
+            self._changed(name, _readable(before), _readable(self._entries[name]))
 
     def _drop(self, name: Name) -> None:
         entry = self._entries.pop(name, None)
         if entry is not None:
             self._order.remove(name)
+            self._all = None
             self.invalid.pop(name, None)
-            self._tell(name, _readable(entry), None)
+            self._changed(name, _readable(entry), None)
 
     def _value(self, raw: Raw) -> T | Unreadable:
         try:
@@ -155,10 +160,6 @@ class Store(Generic[T]):
             self.invalid[name] = value
         else:
             self.invalid.pop(name, None)
-
-    def _tell(self, name: Name, before: T | None, after: T | None) -> None:
-        if before != after or name in self.invalid:
-            self._changed(name, before, after)
 
 
 def name_of(raw: Raw) -> Name:

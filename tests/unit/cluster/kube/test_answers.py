@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shoal.cluster.kube.answers import LONGEST_WAIT_S, Refused, passes, refusal, wait_before
+from shoal.cluster.kube.answers import LONGEST_WAIT_S, Refused, passes, refusal, wait_after
 from shoal.cluster.kube.kinds import MODEL, RAY_SERVICE
 from shoal.errors import AccessDenied, KindMissing
 
@@ -39,11 +39,11 @@ def test_what_may_pass_is_tried_again(code, passing):
 
 
 def test_waits_grow_and_are_bounded():
-    waits = [wait_before(attempt, None) for attempt in (0, 3, 30)]
+    waits = [wait_after(attempt, None) for attempt in (1, 4, 31)]
     assert waits[0] <= 0.1 < waits[1] < waits[2] <= LONGEST_WAIT_S
 
 
 def test_the_servers_own_wait_counts_up_to_a_bound():
-    assert 3 <= wait_before(0, "3") <= 4
-    assert wait_before(0, "3600") <= LONGEST_WAIT_S + 1
-    assert wait_before(0, "Fri, 31 Dec 1999 23:59:59 GMT") <= 0.1
+    assert 3 <= wait_after(1, "3") <= 4
+    assert wait_after(1, "3600") <= LONGEST_WAIT_S + 1
+    assert wait_after(1, "Fri, 31 Dec 1999 23:59:59 GMT") <= 0.1

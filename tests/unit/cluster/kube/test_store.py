@@ -100,6 +100,14 @@ def test_what_cannot_be_read_is_left_out_and_said(store, told):
     assert told[-1] == ("it", None, "one")
 
 
+def test_what_could_not_be_read_is_told_of_when_it_goes(store, told):
+    listed(store, 5, an_object(4, "nonsense"))
+    told.clear()
+    store.remove(an_object(7))
+    assert told == [("it", None, None)]
+    assert not store.invalid
+
+
 def test_a_kind_that_is_gone_is_forgotten(store, told):
     listed(store, 5, an_object(3))
     store.forget()
