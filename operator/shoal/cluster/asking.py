@@ -1,4 +1,4 @@
-"""How a running Fleet is asked: its ledger by long poll, its address by a probe.
+"""How a running Fleet is asked: its ledger by long poll, its address by probes.
 
 Shared by every `Cluster` whose Fleets answer over HTTP. A silence is not an error here: it is what
 is reported.
@@ -24,8 +24,6 @@ PROBE_S = 5.0
 DOWN_FIRST_S, DOWN_S, DOWN_SOON_S = 0.3, 1.0, 30.0
 LEDGER_WAIT_S = 30
 ANSWER_S = 5.0
-# One lost connection is no news; the second in a row is.
-MISSES = 2
 
 
 class Answer(NamedTuple):
@@ -87,21 +85,36 @@ async def follow_ledger(
     `source` says where it is, or None while there is none; it is asked again with True when the
     token was refused.
     """
-    etag, misses, refused = "", 0, False
+    etag, refused, down = "", False, _Down()
     while True:
         where = await source(refused)
         answer = await _read_ledger(caller, where, etag) if where is not None else Answer(0)
         refused = answer.code == 401
         ledger = _ledger(answer)
-        if ledger is not None or answer.code == 304:
-            etag, misses = answer.etag or etag, 0
-            if ledger is not None:
-                take(ledger)
+        if ledger is None and answer.code != 304:
+            etag = ""
+            if down.times >= 1 or where is None:  # one lost connection is no news
+                take(None)
+            await down.pause()
             continue
-        etag, misses = "", misses + 1
-        if misses >= MISSES or where is None:
-            take(None)
-        await asyncio.sleep(DOWN_FIRST_S if misses < DOWN_SOON_S / DOWN_FIRST_S else DOWN_S)
+        etag, down = answer.etag or etag, _Down()
+        if ledger is not None:
+            take(ledger)
+        if not etag:  # somebody between took it away, so nobody waits for news
+            await asyncio.sleep(PROBE_S)
+
+
+class _Down:
+    """How long to wait before asking again who does not answer: not long at first."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._since = time.monotonic()
+
+    async def pause(self) -> None:
+        self.times += 1
+        soon = time.monotonic() - self._since < DOWN_SOON_S
+        await asyncio.sleep(DOWN_FIRST_S if soon else DOWN_S)
 
 
 async def _read_ledger(caller: Caller, where: LedgerSource, etag: str) -> Answer:
@@ -122,15 +135,15 @@ def _ledger(answer: Answer) -> Ledger | None:
 
 async def follow_address(caller: Caller, address: str, take: Callable[[bool], None]) -> None:
     """Tell what each probe of a Fleet's own address sees; until it is cancelled."""
-    down_since = time.monotonic()
+    down = _Down()
     while True:
         reachable = await caller.answers(f"{address}/-/healthz")
         take(reachable)
-        now = time.monotonic()
         if reachable:
-            down_since = now
-        soon = now - down_since < DOWN_SOON_S
-        await asyncio.sleep(PROBE_S if reachable else DOWN_FIRST_S if soon else DOWN_S)
+            down = _Down()
+            await asyncio.sleep(PROBE_S)
+        else:
+            await down.pause()
 
 
 def changed_models(before: Ledger | None, after: Ledger | None) -> set[str]:

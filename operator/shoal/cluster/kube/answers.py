@@ -34,12 +34,12 @@ def passes(code: int) -> bool:
     return code in (_BUSY, UNAUTHORIZED) or code >= 500
 
 
-def wait_before(attempt: int, retry_after: str | None) -> float:
+def wait_after(attempt: int, retry_after: str | None) -> float:
     """Seconds before the next attempt, as the server asks or ever longer; never the same twice."""
     jitter = random.uniform(0.5, 1.0)  # noqa: S311  jitter is no secret
     if retry_after is not None and retry_after.isdecimal():
         return min(float(retry_after), LONGEST_WAIT_S) + jitter
-    return float(min(FIRST_WAIT_S * 2.0**attempt, LONGEST_WAIT_S) * jitter)
+    return float(min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S) * jitter)
 
 
 def refusal(verb: str, kind: Kind, name: str, code: int, body: bytes) -> WorldUnavailable:

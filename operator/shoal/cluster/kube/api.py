@@ -15,14 +15,15 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
-from shoal.cluster.kube.answers import ATTEMPTS, passes, refusal, wait_before
+from shoal.cluster.kube.answers import ATTEMPTS, passes, refusal, wait_after
 from shoal.cluster.kube.kinds import Kind
 from shoal.errors import WorldUnavailable
 
 logger = logging.getLogger(__name__)
 
 FIELD_MANAGER = "shoal"
-CONNECT_S, CALL_S = 5.0, 30.0
+CONNECT_S, CALL_S = 5.0, 15.0
+GIVE_UP_S = 30.0
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -45,7 +46,10 @@ def _always() -> None:
 
 
 class Api:
-    """One connection pool to one API server. Verbs are those of RBAC."""
+    """One connection pool to one API server. Verbs are those of RBAC.
+
+    A call is tried `ATTEMPTS` times at most, and not again once `GIVE_UP_S` have passed.
+    """
 
     def __init__(self, client: ApiClient, observe: Observe, may_write: MayWrite = _always) -> None:
         self.client = client
@@ -80,8 +84,9 @@ class Api:
         path = kind.path(namespace, name, subresource) + _query(query)
         headers = {"Accept": accept, "Content-Type": content_type}
         what = "/".join(part for part in (namespace, name) if part)
-        for attempt in range(ATTEMPTS):
-            last = attempt == ATTEMPTS - 1
+        attempt, end = 1, time.monotonic() + GIVE_UP_S
+        while True:
+            last = attempt == ATTEMPTS or time.monotonic() >= end
             try:
                 code, answer, retry_after = await self._once(verb, kind, path, headers, body)
             except _NO_ANSWER as error:
@@ -93,8 +98,8 @@ class Api:
                     return json.loads(answer)
                 if last or not passes(code):
                     raise refusal(verb, kind, what, code, answer)
-            await asyncio.sleep(wait_before(attempt, retry_after))
-        raise AssertionError("unreachable")
+            await asyncio.sleep(wait_after(attempt, retry_after))
+            attempt += 1
 
     async def watch(
         self, kind: Kind, query: Mapping[str, str], silence_s: float, accept: str = JSON
@@ -113,8 +118,11 @@ class Api:
                 if response.status >= 300:
                     body = await response.read()
                     raise refusal("watch", kind, "", response.status, body)
-                async for line in _lines(response.content):
-                    yield line
+                try:
+                    async for line in _lines(response.content):
+                        yield line
+                finally:
+                    _hang_up(response)
         except _NO_ANSWER as error:
             raise _no_answer("watch", kind, error) from error
 
@@ -171,6 +179,13 @@ def _query(query: Mapping[str, str] | None) -> str:
 def _no_answer(verb: str, kind: Kind, error: BaseException) -> WorldUnavailable:
     why = str(error) or type(error).__name__
     return WorldUnavailable(f"Kubernetes did not answer to {verb} {kind.resource}: {why}")
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """At once: a stream that has not ended is not waited for, as TLS would."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:

@@ -9,13 +9,14 @@ than it was said (`1024Mi`, `1Gi`); an object that is still as our last apply le
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from shoal.cluster.kube.api import APPLY, FIELD_MANAGER, Api
+from shoal.cluster.kube.answers import INVALID, Refused
+from shoal.cluster.kube.api import APPLY, FIELD_MANAGER, MERGE_PATCH, Api
 from shoal.cluster.kube.comparing import contains, digest_of, has_owners
 from shoal.cluster.kube.kinds import SECRET, Kind
 from shoal.cluster.kube.store import Name, Raw, name_of
 
 APPLIED = "shoal.dev/applied"
-_QUERY = {"fieldManager": FIELD_MANAGER, "force": "true"}
+_FORCE = {"force": "true"}
 
 
 class _Left(NamedTuple):
@@ -42,12 +43,23 @@ class Applier:
         digest = digest_of(manifest)
         if live is not None and self._is_so(kind, manifest, digest, live):
             return None
-        namespace, name = name_of(manifest)
         said = manifest if kind is SECRET else _with_digest(manifest, digest)
+        try:
+            answer = await self._patch(kind, said, APPLY, _FORCE)
+        except Refused as error:
+            if error.code != INVALID or live is None:
+                raise
+            # Somebody changed what tells the entries of a list apart (a Service's ports), so that
+            # theirs and ours contradict each other. A merge puts ours in the place of both.
+            answer = await self._patch(kind, said, MERGE_PATCH, {})
+        self._left[kind.name, name_of(manifest)] = _left(answer, digest)
+        return answer
+
+    async def _patch(self, kind: Kind, said: Raw, how: str, query: Mapping[str, str]) -> Raw:
+        query = {"fieldManager": FIELD_MANAGER, **query}
         answer: Raw = await self._api.call(
-            "patch", kind, namespace, name, query=_QUERY, body=said, content_type=APPLY
+            "patch", kind, *name_of(said), query=query, body=said, content_type=how
         )
-        self._left[kind.name, (namespace, name)] = _left(answer, digest)
         return answer
 
     def forget(self, kind: Kind, name: Name) -> None:

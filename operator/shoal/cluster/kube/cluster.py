@@ -66,9 +66,10 @@ class KubeCluster:
         )
 
     async def get(self, kind: type[Resource], namespace: str, name: str) -> Resource | None:
-        """An object that breaks the contract is not there: its status says so.
+        """There are no RayServices where KubeRay is not installed; to apply one tells.
 
-        Nor is a RayService where KubeRay is not installed; to apply one tells.
+        Raises:
+            InvalidResource: it breaks the contract of this version; its status says so already.
         """
         if kind is RayService and self._lacks_kuberay is not None:
             return None
@@ -89,12 +90,12 @@ class KubeCluster:
         """
         kind, meta = KINDS[type(resource)], resource.metadata
         store = self._known.store(type(resource))
-        now = store.get(meta.namespace or "", meta.name)
+        now = store.find(meta.namespace or "", meta.name)
         live = now.model_dump(mode="json", by_alias=True) if now is not None else None
         answer = await self._applier.apply(kind, self._manifest(resource), live)
         if answer is not None:
             store.put(answer)
-        return store.get(meta.namespace or "", meta.name) or resource
+        return store.find(meta.namespace or "", meta.name) or resource
 
     async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
         await self._keeper.keep(fleet, manifests, self.site(fleet).namespace)
@@ -113,6 +114,7 @@ class KubeCluster:
 
     async def watch(self) -> AsyncIterator[Key]:
         """Every key there is, then those that change; ends all it started when it is closed."""
+        tasks = self._tasks = set()
         try:
             for work in (
                 *(informer.run() for informer in self._known.informers.values()),
@@ -124,7 +126,7 @@ class KubeCluster:
             while True:
                 yield await self._keys.get()
         finally:
-            await self._stop()
+            await self._stop(tasks)
 
     async def nodes(self) -> Sequence[Node]:
         return self._known.sure(NODE).all()
@@ -176,7 +178,7 @@ class KubeCluster:
             ),
             "spec": resource.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         }
-        fleet = self._known.fleets.get("", meta.name)
+        fleet = self._known.fleets.find("", meta.name)
         if isinstance(resource, RayService) and fleet is not None:
             return owned_by(fleet, said, self.site(fleet).namespace)
         return said
@@ -187,24 +189,27 @@ class KubeCluster:
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Beside the watch, which breaks if this does."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task, tasks = asyncio.create_task(work), self._tasks
+        tasks.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._keys.fail(error)
+
+        task.add_done_callback(ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._keys.fail(error)
-
-    async def _stop(self) -> None:
-        tasks, self._tasks = self._tasks, set()
+    async def _stop(self, tasks: set[asyncio.Task[None]]) -> None:
+        """End these, and everything besides unless another watch has begun meanwhile."""
         for task in tasks:
             task.cancel()
-        self._fleets.forget()
-        self._keys.close()
+        if self._tasks is tasks:
+            self._tasks = set()
+            self._fleets.forget()
+            self._keys.close()
+            await self._caller.close()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._caller.close()
 
     def _changed(self, key: Key) -> None:
         self._keys.add(key)
@@ -217,7 +222,7 @@ class KubeCluster:
 
     def _line(self, name: str) -> Line | None:
         """How a Fleet is reached; the Ray cluster that its Service points to has its ledger."""
-        fleet = self._known.fleets.get("", name)
+        fleet = self._known.fleets.find("", name)
         if fleet is None:
             return None
         site = self.site(fleet)

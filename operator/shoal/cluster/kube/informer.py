@@ -30,13 +30,15 @@ PAGE = 500
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Seconds. The server ends a watch after `watch`; one that says nothing for `silence` more is
-    dead. What fails is tried again after `first` to `longest`, what is not there after `longest`.
+    dead. What fails is tried again after `first` to `longest`; what is not there, or not for us,
+    is looked for again after `missing`.
     """
 
-    watch: float = 45.0
-    silence: float = 10.0
+    watch: float = 30.0
+    silence: float = 5.0
     first: float = 0.2
     longest: float = 5.0
+    missing: float = 15.0
 
 
 class Informer:
@@ -164,6 +166,6 @@ class Informer:
         jitter = random.uniform(0.5, 1.0)  # noqa: S311  jitter is no secret
         self._failures += 1
         if isinstance(error, KindMissing | AccessDenied):
-            return self._pace.longest * jitter
+            return self._pace.missing * jitter
         doubled = self._pace.first * 2.0 ** min(self._failures - 1, 16)
         return min(doubled, self._pace.longest) * jitter

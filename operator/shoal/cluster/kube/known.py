@@ -114,7 +114,7 @@ class Known:
     def uid(self, kind: str, namespace: str, name: str) -> str:
         """That of a resource, or nothing if it is gone."""
         store: Store[Any] = self.models if kind == MODEL.name else self.fleets
-        found = store.get(namespace, name)
+        found = store.find(namespace, name)
         return found.metadata.uid if found is not None else ""
 
     def _resource(self, kind: Kind) -> Callable[[Name, object, object], None]:

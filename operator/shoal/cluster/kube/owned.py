@@ -111,12 +111,19 @@ class Owned:
         if raw["metadata"].get("deletionTimestamp"):
             return
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        self._applier.forget(kind, (namespace, name))
         try:
-            await self._api.call("delete", kind, namespace, name, body=body)
+            answer = await self._api.call("delete", kind, namespace, name, body=body)
         except Refused as error:
             if error.code not in (NOT_FOUND, CONFLICT):
                 raise
-        self._applier.forget(kind, (namespace, name))
+            return
+        if kind not in self._stores:
+            return
+        if answer["kind"] == kind.name:  # something holds it back
+            self._stores[kind].put(answer)
+        else:
+            self._stores[kind].remove(raw)
 
     async def _attempt(self, work: Any) -> WorldUnavailable | None:
         try:

@@ -53,17 +53,30 @@ class Store(Generic[T]):
         self._entries: dict[Name, _Entry[T]] = {}
         self._order: list[Name] = []
         self._listed: set[Name] = set()
+        self._all: list[tuple[str, T]] | None = None
         self._version = 0
 
     def get(self, namespace: str, name: str) -> T | None:
+        """What is kept of it, or None if there is none.
+
+        Raises:
+            InvalidResource: it breaks the contract.
+        """
         entry = self._entries.get((namespace, name))
+        if entry is not None and isinstance(entry.value, Unreadable):
+            raise entry.value.error
         return _readable(entry)
 
+    def find(self, namespace: str, name: str) -> T | None:
+        """As `get`, but what breaks the contract is not there."""
+        return _readable(self._entries.get((namespace, name)))
+
     def all(self, namespace: str | None = None) -> list[T]:
-        """By namespace and name."""
-        names = (name for name in self._order if namespace is None or name[0] == namespace)
-        values = (self._entries[name].value for name in names)
-        return [value for value in values if not isinstance(value, Unreadable)]
+        """By namespace and name, without what breaks the contract."""
+        if self._all is None:
+            found = ((name[0], self._entries[name].value) for name in self._order)
+            self._all = [(of, value) for of, value in found if not isinstance(value, Unreadable)]
+        return [value for of, value in self._all if namespace is None or of == namespace]
 
     def put(self, raw: Raw) -> None:
         """It was created or changed, or we wrote it. What is older than what is known is left."""
@@ -123,6 +136,7 @@ class Store(Generic[T]):
         if before is None:
             insort(self._order, name)
         self._entries[name] = _Entry(version, value)
+        self._all = None
         self._note(name, value)
         self._tell(name, _readable(before), _readable(self._entries[name]))
 
@@ -130,6 +144,7 @@ class Store(Generic[T]):
         entry = self._entries.pop(name, None)
         if entry is not None:
             self._order.remove(name)
+            self._all = None
             self.invalid.pop(name, None)
             self._tell(name, _readable(entry), None)
 
