@@ -4,9 +4,9 @@ Both stay the text that a person wrote, so a resource reads back as it was appli
 value in SI units.
 """
 
+import functools
 import re
 from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -65,15 +65,6 @@ class _Notation(str):
         raise PydanticCustomError("string_type", "")
 
 
-@lru_cache(maxsize=4096)  # The same few are asked for all the time.
-def _in_units(text: str) -> Decimal:
-    number, suffix = re.fullmatch(r"([0-9.]+)(.*)", text).groups()  # type: ignore[union-attr]
-    if suffix in _BINARY:
-        return Decimal(number) * Decimal(2 ** _BINARY[suffix])
-    exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
-    return Decimal(number).scaleb(exponent)
-
-
 class Quantity(_Notation):
     """A Kubernetes resource quantity, without a sign (`resource.Quantity`)."""
 
@@ -94,6 +85,15 @@ class Quantity(_Notation):
     def value(self) -> Decimal:
         """In units: cores for a CPU quantity, bytes for a memory quantity."""
         return _in_units(str(self))
+
+
+@functools.lru_cache(maxsize=4096)  # The same few are asked for all the time.
+def _in_units(text: str) -> Decimal:
+    number, suffix = re.fullmatch(r"([0-9.]+)(.*)", text).groups()  # type: ignore[union-attr]
+    if suffix in _BINARY:
+        return Decimal(number) * Decimal(2 ** _BINARY[suffix])
+    exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
+    return Decimal(number).scaleb(exponent)
 
 
 class Duration(_Notation):

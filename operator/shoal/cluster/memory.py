@@ -143,6 +143,14 @@ class MemoryCluster:
         (self._reachable.add if reachable else self._reachable.discard)(fleet)
         self._tell(Key(Fleet.__name__, "", fleet))
 
+    def set_nodes(self, *nodes: Node) -> None:
+        """The machines that there are from now on. Nobody is told."""
+        self._nodes = nodes
+
+    def set_pods(self, fleet: str, *pods: Pod) -> None:
+        """The pods of a Fleet from now on. Nobody is told."""
+        self._pods[fleet] = pods
+
     def set_answers(self, base: str, answers: bool = True) -> None:
         """Whether the addresses below a base answer from now on. Nobody is told, as in life."""
         (self._answering.add if answers else self._answering.discard)(base)

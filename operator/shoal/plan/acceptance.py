@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from shoal.api import MAX_MODELS, LabelSelector, Model, Reason
-from shoal.plan.observed import ObservedModel, key_of
+from shoal.api import MAX_MODELS, LabelSelector, Reason
+from shoal.plan.observed import ObservedModel, is_wanted, key_of
 from shoal.plan.refusal import Refusal
 from shoal.plan.source_secrets import secret_names
 
@@ -13,11 +13,6 @@ Check = Callable[[ObservedModel], Refusal | None]
 def refusal(observed: ObservedModel) -> Refusal | None:
     """The first check that objects to the Model, or None."""
     return next((said for check in CHECKS if (said := check(observed))), None)
-
-
-def is_wanted(model: Model) -> bool:
-    """Whether the Model asks for any replica at all."""
-    return not model.spec.suspend and model.spec.most_replicas > 0
 
 
 _OPERATORS = {
@@ -89,23 +84,16 @@ def _without_secret(namespace: str, name: str, why: Reason) -> Refusal:
 
 
 def _fleet_has_room(observed: ObservedModel) -> Refusal | None:
-    """Those that came first stay: age decides, and the name among equals."""
     model, fleet = observed.model, observed.fleet
     if fleet is None or len(fleet.models) <= MAX_MODELS or not is_wanted(model):
         return None
-    mine = _seniority(model)
-    if sum(is_wanted(other) and _seniority(other) < mine for other in fleet.models) < MAX_MODELS:
+    if key_of(model) in fleet.places:
         return None
     return Refusal(
         Reason.FLEET_FULL,
         f"Fleet {model.spec.fleet!r} holds {MAX_MODELS} Models, the most that Ray Serve "
         "carries. Delete or suspend one, or name another Fleet in spec.fleet.",
     )
-
-
-def _seniority(model: Model) -> tuple[str, str]:
-    created = model.metadata.creation_timestamp
-    return (created.isoformat() if created else "", key_of(model))
 
 
 CHECKS: tuple[Check, ...] = (

@@ -13,12 +13,12 @@ from shoal.api import (
     merge_conditions,
 )
 from shoal.api.model import ModelFacts, Placement, ReplicaCount
-from shoal.plan.acceptance import is_wanted, refusal
+from shoal.plan.acceptance import refusal
 from shoal.plan.conditions import condition
 from shoal.plan.failures import failure_of
 from shoal.plan.fitting import Place, place
 from shoal.plan.loaded import loaded_condition
-from shoal.plan.observed import DEPLOY_FAILED, ObservedModel, key_of
+from shoal.plan.observed import DEPLOY_FAILED, ObservedModel, is_wanted, key_of
 from shoal.plan.offers import offers
 from shoal.plan.public_address import public_address
 from shoal.plan.ready import ready_condition

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from shoal.api import (
+    MAX_MODELS,
     Failure,
     Fleet,
     Ledger,
@@ -32,6 +33,16 @@ def application_of(model: Model) -> str:
     return f"{model.metadata.namespace}.{model.metadata.name}"
 
 
+def is_wanted(model: Model) -> bool:
+    """Whether the Model asks for any replica at all."""
+    return not model.spec.suspend and model.spec.most_replicas > 0
+
+
+def _seniority(model: Model) -> tuple[str, str]:
+    created = model.metadata.creation_timestamp
+    return (created.isoformat() if created else "", key_of(model))
+
+
 # Ray Serve's words for applications.
 RUNNING, DEPLOY_FAILED = "RUNNING", "DEPLOY_FAILED"
 
@@ -41,7 +52,7 @@ FoundSecret = Mapping[str, str] | Reason
 """The data of a Secret (base64), or why it is not known: SECRET_NOT_FOUND, SECRET_FORBIDDEN."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ObservedFleet:
     """A Fleet, the Models that name it, its RayService, and what its replicas say.
 
@@ -65,6 +76,14 @@ class ObservedFleet:
     def address(self) -> str:
         """The base URL under which its models are reached, without a slash at its end."""
         return self.site.address
+
+    @cached_property
+    def places(self) -> frozenset[str]:
+        """The `namespace/name` of the Models that it has a place for. Those that came first stay:
+        age decides, and the name among equals.
+        """
+        wanted = sorted((model for model in self.models if is_wanted(model)), key=_seniority)
+        return frozenset(key_of(model) for model in wanted[:MAX_MODELS])
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Which Models a Fleet serves, and by which of its pools."""
 
 from shoal.api import Model
-from shoal.plan.acceptance import is_wanted, refusal
+from shoal.plan.acceptance import refusal
 from shoal.plan.fitting import Place, place
-from shoal.plan.observed import ObservedFleet, ObservedModel, key_of
+from shoal.plan.observed import ObservedFleet, ObservedModel, is_wanted, key_of
 from shoal.plan.offers import offers
 
 

@@ -42,9 +42,10 @@ def _not_created(observed: ObservedFleet, said: str) -> Refusal:
 
 def _waiting(observed: ObservedFleet, waiting: Sequence[Pod], total: int) -> Refusal:
     first = min(waiting, key=lambda pod: pod.name)
-    noun = "pod waits" if len(waiting) == 1 else "pods wait"
-    words = f"{len(waiting)} of {total} {noun}. {first.name}: {first.problem.strip().rstrip('.')}."
-    return Refusal(Reason.PODS_WAITING, f"{words} {_way_out(observed, first)}")
+    verb = "does" if len(waiting) == 1 else "do"
+    count = f"{len(waiting)} of {total} pods {verb} not run."
+    problem = f"{first.name}: {first.problem.strip().rstrip('.')}."
+    return Refusal(Reason.PODS_WAITING, f"{count} {problem} {_way_out(observed, first)}")
 
 
 def _way_out(observed: ObservedFleet, pod: Pod) -> str:

@@ -1,12 +1,15 @@
 """A world in memory, and an event loop whose time passes only when nothing is left to do."""
 
+from collections.abc import Sequence
+
 import pytest
 from hourglass import Run, run_in_no_time
 
-from shoal.api import Fleet, Model, RayService, RayServiceStatus, ReplicaReport
+from shoal.api import Fleet, Model, RayService, RayServiceStatus, ReplicaReport, Site
 from shoal.api.rayservice import ServiceStatus
+from shoal.cluster import Manifest, Resource
 from shoal.cluster.memory import SITE_NAMESPACE, MemoryCluster
-from shoal.testing import a_fleet, a_ledger, a_model, an_application
+from shoal.testing import POD_SITE, a_fleet, a_ledger, a_model, an_application
 
 
 @pytest.fixture
@@ -41,10 +44,12 @@ class Scene(MemoryCluster):
         assert service is not None
         return service
 
-    async def serve(self, *replicas: ReplicaReport, status: str = "RUNNING") -> None:
+    async def serve(
+        self, *replicas: ReplicaReport, status: str = "RUNNING", said: str = ""
+    ) -> None:
         """Ray Serve takes what it was told; the replicas of the Model say how they are."""
         service = await self.service()
-        applications = {"ops.alarm-triage": an_application(status)}
+        applications = {"ops.alarm-triage": an_application(status, said)}
         running = RayServiceStatus(
             observed_generation=service.metadata.generation,
             num_serve_endpoints=1,
@@ -57,3 +62,29 @@ class Scene(MemoryCluster):
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
+
+
+class InPods(Scene):
+    """A cluster with pods, which may refuse a verb: `refuses`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refuses: dict[str, Exception] = {}
+
+    def site(self, fleet: Fleet) -> Site:
+        return POD_SITE
+
+    async def apply(self, resource: Resource) -> Resource:
+        if isinstance(resource, RayService) and "apply" in self.refuses:
+            raise self.refuses["apply"]
+        return await super().apply(resource)
+
+    async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
+        if "keep" in self.refuses:
+            raise self.refuses["keep"]
+        await super().keep(fleet, manifests)
+
+
+@pytest.fixture
+def in_pods() -> InPods:
+    return InPods()

@@ -61,6 +61,12 @@ async def test_resources_are_listed_by_namespace_and_name(scene):
     assert [model.metadata.name for model in await scene.list(Model, "ops")] == ["a", "b"]
 
 
+async def test_models_are_listed_by_the_fleet_that_they_name(scene):
+    for name, fleet in (("b", "default"), ("a", "default"), ("c", "other")):
+        await scene.apply(a_model(name, fleet=fleet))
+    assert [model.metadata.name for model in await scene.models_of("default")] == ["a", "b"]
+
+
 async def test_a_watch_tells_what_there_is_and_then_what_changes(scene):
     model = await scene.apply(a_model())
     watch = scene.watch()

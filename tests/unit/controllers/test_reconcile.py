@@ -5,13 +5,33 @@ from datetime import timedelta
 
 import pytest
 
-from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, find_condition, is_true
+from shoal.api import (
+    MAX_MODELS,
+    ConditionType,
+    Fleet,
+    Model,
+    Node,
+    Pod,
+    RayService,
+    find_condition,
+    is_true,
+)
 from shoal.cluster import Key
 from shoal.cluster.memory import SITE_NAMESPACE
 from shoal.controllers.fleet import RETRY, reconcile_fleet
 from shoal.controllers.gather import gather_model
 from shoal.controllers.model import ROUTING_FIRST, ROUTING_MOST, reconcile_model
-from shoal.testing import DIGEST, NOW, a_failure, a_ledger, a_model, a_replica, changed
+from shoal.errors import AccessDenied, KindMissing, WorldUnavailable
+from shoal.testing import (
+    DIGEST,
+    NOW,
+    a_failure,
+    a_fleet,
+    a_ledger,
+    a_model,
+    a_replica,
+    changed,
+)
 
 FLEET, MODEL = Key("Fleet", "", "default"), Key("Model", "ops", "alarm-triage")
 URL = "http://default.test:8000/ops/alarm-triage"
@@ -186,6 +206,86 @@ async def test_a_model_reads_the_others_only_if_its_fleet_has_too_many(scene):
         await reconcile_model(scene, Key("Model", "ops", name), NOW)
         assert ready(await scene.model(name)).reason == reason
     assert "one-too-many" not in (await scene.service()).spec.serve_config
+
+
+async def test_a_model_reads_no_nodes_and_its_fleets_pods_only_while_it_waits_for_a_place(in_pods):
+    scene = in_pods
+    await scene.begin()
+    scene.set_nodes(Node(name="n"))
+    scene.set_pods("default", Pod(name="p"))
+    await reconcile_fleet(scene, FLEET, NOW)
+    await scene.serve(status="DEPLOYING")
+    observed = await gather_model(scene, "ops", "alarm-triage")
+    assert (observed.fleet.nodes, observed.fleet.pods) == ((), ())
+    await scene.serve(status="DEPLOYING", said="1 replicas that wait to be scheduled.")
+    observed = await gather_model(scene, "ops", "alarm-triage")
+    assert (observed.fleet.nodes, observed.fleet.pods) == ((), (Pod(name="p"),))
+
+
+async def test_a_model_is_placed_by_what_the_fleet_learnt_of_its_nodes(in_pods):
+    scene = in_pods
+    asked = a_model(resources={"gpu": {"memory": "6Gi"}})
+    await scene.begin(asked)
+    pools = ({"name": "cpu"}, {"name": "l4", "gpu": {"product": "NVIDIA-L4"}})
+    await scene.apply(a_fleet(pools=pools))
+    await settle(scene)
+    model = await scene.model()
+    assert ready(model).reason == "NoPoolFits"
+    assert "alarm-triage" not in (await scene.service()).spec.serve_config
+    labels = {"nvidia.com/gpu.product": "NVIDIA-L4", "nvidia.com/gpu.memory": "23034"}
+    allocatable = {"cpu": "16", "memory": "64Gi", "nvidia.com/gpu": "1"}
+    scene.set_nodes(Node(name="n", labels=labels, allocatable=allocatable))
+    await settle(scene)
+    scene.set_nodes()
+    await settle(scene)
+    placement = (await scene.model()).status.placement
+    assert (placement.pool, placement.gpu_share, placement.gpu_memory) == ("l4", 0.2668, "6Gi")
+    assert '"num_gpus": 0.2668' in (await scene.service()).spec.serve_config
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KindMissing("RayService", "install KubeRay"), "KubeRayMissing"),
+        (KindMissing("HTTPRoute", "install the Gateway API"), "ConfigurationRefused"),
+        (AccessDenied("not allowed to patch rayservices"), "ConfigurationRefused"),
+        (WorldUnavailable("Kubernetes does not answer"), "ClusterUnreachable"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["apply", "keep"])
+async def test_what_kubernetes_refuses_is_told_and_fails(in_pods, verb, error, reason):
+    scene = in_pods
+    await scene.begin()
+    scene.refuses[verb] = error
+    with pytest.raises(type(error)):
+        await reconcile_fleet(scene, FLEET, NOW)
+    fleet = await scene.fleet()
+    provisioned = find_condition(fleet.status.conditions, ConditionType.PROVISIONED)
+    assert (provisioned.status, provisioned.reason) == ("False", reason)
+    assert provisioned.message == f"{error}."
+    scene.refuses.clear()
+    await reconcile_fleet(scene, FLEET, NOW)
+    fleet = await scene.fleet()
+    provisioned = find_condition(fleet.status.conditions, ConditionType.PROVISIONED)
+    assert provisioned.reason == "Provisioning"
+
+
+async def test_a_fleet_is_not_called_moved_before_kuberay_saw_its_change(scene):
+    await bring_up(scene)
+    fleet = await scene.fleet()
+    assert ready(fleet).observed_generation == 1
+    network = {"max_body_size": "1Mi"}
+    meta = fleet.metadata.model_copy(update={"generation": 2})
+    changed_fleet = a_fleet(network=network).model_copy(update={"metadata": meta})
+    await scene.apply(changed_fleet)
+    await reconcile_fleet(scene, FLEET, NOW)
+    assert (ready(await scene.fleet()).status, ready(await scene.fleet()).observed_generation) == (
+        "True",
+        1,
+    )
+    await scene.serve(a_replica(await scene.model(), uid=""))
+    await reconcile_fleet(scene, FLEET, NOW)
+    assert ready(await scene.fleet()).observed_generation == 2
 
 
 @pytest.mark.parametrize("reconcile", [reconcile_fleet, reconcile_model])

@@ -20,7 +20,7 @@ from shoal.api import (
     Site,
     find_condition,
 )
-from shoal.api.rayservice import ApplicationStatus
+from shoal.api.rayservice import ApplicationStatus, ServiceStatus
 from shoal.plan.events import transitions
 from shoal.plan.model_status import model_status
 from shoal.plan.observed import ObservedFleet, ObservedModel, application_of, key_of
@@ -42,7 +42,8 @@ from shoal.testing import (
 @dataclass
 class World:
     """`replicas` is what the ledger says of the Model, and `known` what besides; None is a silent
-    ledger. `surroundings` is more of what was observed of the Fleet.
+    ledger. `surroundings` is more of what was observed of the Fleet. `active` and `pending` are the
+    names of its Ray clusters; the Model's `application` is that of the one that is told.
     """
 
     model: Model = field(default_factory=a_model)
@@ -57,6 +58,8 @@ class World:
     now: datetime = NOW
     events: list[Event] = field(default_factory=list)
     site: Site = SITE
+    active: str = "default"
+    pending: str = ""
     surroundings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -116,10 +119,16 @@ class World:
     def _service_now(self) -> RayService | None:
         if self.service is None:
             return None
-        active = self.service.status.active_service_status.model_copy(
-            update={"application_statuses": {application_of(self.model): self.application}}
-        )
-        status = self.service.status.model_copy(update={"active_service_status": active})
+        told = {application_of(self.model): self.application}
+        clusters = {
+            "active_service_status": ServiceStatus(
+                ray_cluster_name=self.active, application_statuses={} if self.pending else told
+            ),
+            "pending_service_status": ServiceStatus(
+                ray_cluster_name=self.pending, application_statuses=told if self.pending else {}
+            ),
+        }
+        status = self.service.status.model_copy(update=clusters)
         return self.service.model_copy(update={"status": status})
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from shoal.api import ConditionType, Reason
-from shoal.testing import a_failure, a_replica, an_application
+from shoal.plan.conditions import condition
+from shoal.testing import POD_SITE, a_failure, a_fleet, a_replica, an_application
 
 READY, LOADED = ConditionType.READY, ConditionType.LOADED
 
@@ -345,6 +346,61 @@ def test_a_model_without_its_fleet_is_refused_and_says_what_to_do(served):
     assert served.says() == ("False", "FleetNotFound", 1)
     assert "Create it, or name another in spec.fleet" in served.condition(READY).message
     assert status.url is None
+
+
+GPU_POOLS = ({"name": "cpu"}, {"name": "l4", "gpu": {"count": 2, "memory": "22Gi"}})
+
+
+def test_a_model_that_fits_nowhere_is_accepted_but_not_placed(world):
+    world.site, world.fleet = POD_SITE, a_fleet(pools=GPU_POOLS)
+    world.edit(resources={"gpu": {"memory": "40Gi"}})
+    status = world.look()
+    assert types(world) == ["Accepted", "Placed", "Ready", "Stalled"]
+    assert [one.status for one in status.conditions] == ["True", "False", "False", "True"]
+    assert world.says() == ("False", "NoPoolFits", 2)
+    assert "the largest is 22 GiB on pool l4" in world.condition(READY).message
+    assert (status.url, status.placement) == (None, None)
+    assert world.events[-1].type == "Warning"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "placement", "words"),
+    [
+        ({"memory": "5632Mi"}, ("l4", 0.25, "5632Mi", None), "Pool l4, 5.5 GiB of the 22 GiB of"),
+        ({"count": 2}, ("l4", None, None, 2), "Pool l4, 2 whole GPUs."),
+        (None, ("cpu", None, None, None), "Pool cpu."),
+    ],
+)
+def test_a_placed_model_says_where_and_which_part_of_a_gpu_it_has(world, gpu, placement, words):
+    world.site, world.fleet = POD_SITE, a_fleet(pools=GPU_POOLS)
+    world.edit(resources={"gpu": gpu})
+    told = world.look().placement
+    assert (told.pool, told.gpu_share, told.gpu_memory, told.gpus) == placement
+    assert world.condition(ConditionType.PLACED).message.startswith(words)
+
+
+def test_a_namespace_that_the_fleet_does_not_allow_ends_what_it_serves(served):
+    served.fleet = a_fleet(allowed_namespaces={"match_labels": {"team": "ml"}})
+    served.look()
+    assert served.says() == ("False", "NamespaceNotAllowed", 1)
+    assert served.condition(ConditionType.STALLED) is not None
+    assert "alarm-triage" not in served.tell()
+
+
+def test_a_fleet_that_is_away_lends_its_reason(world):
+    world.reachable = False
+    forbidden = condition(world.fleet, READY, False, Reason.PODS_FORBIDDEN)
+    status = world.fleet.status.model_copy(update={"conditions": (forbidden,)})
+    world.fleet = world.fleet.model_copy(update={"status": status})
+    world.look()
+    assert world.condition(READY).message == (
+        "http://fleet:8000 does not answer; Fleet 'default' says PodsForbidden."
+    )
+
+
+def test_people_are_told_the_url_by_which_they_reach_the_model(served):
+    served.fleet = a_fleet(network={"ingress": {"host": "models.example.com"}})
+    assert served.look().url == "http://models.example.com/ops/alarm-triage"
 
 
 def test_a_replica_that_never_started_is_told_by_its_traceback(world):

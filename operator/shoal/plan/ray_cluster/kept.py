@@ -1,6 +1,7 @@
 """What of our pod templates a person's own cannot change.
 
 - Labels and annotations of KubeRay and Shoal: Services, policies and KubeRay itself select by them.
+- The pods' names and namespace: KubeRay gives every pod its own.
 - The command of the Ray container, which KubeRay writes, and the pods' restart policy: with its
   autoscaler KubeRay replaces pods and takes no other.
 - The limits of processors, memory and GPUs: they are the pool's, and Ray is told the same.
@@ -35,7 +36,8 @@ def _metadata(ours: Map, merged: Map) -> Any:
     metadata, labels = merged["metadata"], ours["metadata"]["labels"]
     if not isinstance(metadata, Mapping):
         return metadata
-    kept = {field: _strangers(metadata[field]) for field in metadata if field != "labels"}
+    others = _without(metadata, "labels", "name", "generateName", "namespace")
+    kept = {field: _strangers(value) for field, value in others.items()}
     return {**kept, "labels": _laid_over(_strangers(metadata["labels"]), labels)}
 
 
