@@ -6,7 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from shoal.api import Condition, ConditionType, Fleet, Model, ModelStatus, Reason
+from shoal.api import (
+    MAX_MODELS,
+    Condition,
+    ConditionType,
+    Fleet,
+    Model,
+    ModelStatus,
+    Reason,
+    is_true,
+)
 from shoal.cluster import Key
 from shoal.cluster.memory import MemoryCluster
 from shoal.controllers.loop import Controllers, phase
@@ -171,3 +180,27 @@ def test_turns_are_spread_evenly():
     turns = Counter(int(10 * phase(Key("Model", "ops", f"m-{n}"))) for n in range(5000))
     assert set(turns) == set(range(10))
     assert max(turns.values()) < 1.3 * min(turns.values())
+
+
+def test_in_a_fleet_of_too_many_a_place_that_becomes_free_is_taken(passing):
+    async def waiting(crowd):
+        models = await crowd.list(Model)
+        refused = (m for m in models if not is_true(m.status.conditions, ConditionType.ACCEPTED))
+        return [model.metadata.name for model in refused]
+
+    async def story():
+        crowd = Crowd(0)
+        await crowd.begin()
+        for number in range(MAX_MODELS + 2):
+            await crowd.apply(a_model(f"m-{number}", fleet="fleet-2"))
+        controllers = Controllers(crowd, NEVER)
+        task = asyncio.create_task(controllers.run())
+        await asyncio.sleep(60)
+        assert await waiting(crowd) == ["m-200", "m-201"]
+        await crowd.apply(changed(await crowd.model(), suspend=True))
+        await asyncio.sleep(10)
+        assert await waiting(crowd) == ["m-201"]
+        controllers.stop()
+        await task
+
+    passing(story())
