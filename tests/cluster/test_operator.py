@@ -176,8 +176,9 @@ def test_a_killed_leader_is_followed_within_twenty_seconds_and_never_two_lead(fi
     eventually(lambda: field.writes_of(first))
     first.kill()
     killed = time.monotonic()
-    eventually(lambda: second.leads and field.writes_of(second))
+    eventually(lambda: second.leads)
     assert time.monotonic() - killed <= 20
+    eventually(lambda: field.writes_of(second))
     assert took_over(field.writes_of(first), field.writes_of(second))
     assert field.lease["spec"]["leaseTransitions"] == 1
 
@@ -205,7 +206,7 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(field, busy):
     assert first.ended(25) == 0
     ended = time.monotonic()
     eventually(lambda: second.leads)
-    assert time.monotonic() - ended <= 4
+    assert time.monotonic() - ended <= 8
     eventually(lambda: field.writes_of(second))
     assert took_over(field.writes_of(first), field.writes_of(second))
     second.stop()
@@ -217,16 +218,15 @@ def test_a_holder_counts_as_alive_while_it_writes_whatever_its_clock_shows(field
     dead, alive = [fields(f"dead-{year}") for year in YEARS], [fields(f"alive-{y}") for y in YEARS]
     for field, year in zip((*dead, *alive), (*YEARS, *YEARS), strict=True):
         field.ghost_holds(datetime(year, 1, 1, tzinfo=UTC))
-    heirs = [field.standing_by("candidate") for field in dead]
+    heirs = [field.start("candidate") for field in dead]
     waiting = [field.standing_by("candidate") for field in alive]
-    looked = time.monotonic()
     for turn in range(10):
         for field, year in zip(alive, YEARS, strict=True):
             field.ghost_holds(datetime(year, 1, 1, tzinfo=UTC) + timedelta(seconds=turn))
-        if time.monotonic() - looked < 8:
-            assert not any(process.leads for process in heirs)
         time.sleep(2)
-    assert all(process.leads for process in heirs)
+    for heir in heirs:
+        eventually(lambda heir=heir: heir.leads)
+        assert 15 <= heir.stood_by_for() <= 25
     assert not any(process.leads for process in waiting)
 
 
