@@ -66,6 +66,12 @@ class OperatorProcess:
     def leads(self) -> bool:
         return self.said(" leads") is not None
 
+    def stood_by_for(self) -> float:
+        """Seconds until it led."""
+        times = [self.said(words) for words in ("stands by", " leads")]
+        began, led = (datetime.fromisoformat(one["time"]) for one in times if one)
+        return (led - began).total_seconds()
+
     @property
     def code(self) -> int | None:
         """Its exit code once it has ended."""

@@ -108,15 +108,22 @@ class Concerns:
             return Concerned(next=(key,), soon=tuple(sorted(models)))
         return Concerned(at_once=(key,), soon=tuple(sorted(models)))
 
-    async def _view(self, fleet: Fleet) -> ObservedFleet:
-        """What its Models see of a Fleet: not how many of them are Ready, nor who wrote what."""
+    async def _view(self, fleet: Fleet) -> ObservedFleet | None:
+        """What its Models see of a Fleet: not how many of them are Ready, nor who wrote what.
+
+        None where there are so many that each one's place depends on the others.
+        """
+        if fleet.status.models.total > MAX_MODELS:
+            return None
         namespaces = {key.namespace for key in self._models[fleet.metadata.name]}
         around = await gather_surroundings(self._cluster, fleet, namespaces)
-        crowded = ModelCount(total=int(fleet.status.models.total > MAX_MODELS))
-        status = fleet.status.model_copy(update={"models": crowded})
-        metadata = _essence(fleet.metadata)
-        essence = fleet.model_copy(update={"metadata": metadata, "status": status})
-        return replace(around, fleet=essence, ray_service=_without_version(around.ray_service))
+        status = fleet.status.model_copy(update={"models": ModelCount()})
+        essence = {"metadata": _essence(fleet.metadata), "status": status}
+        return replace(
+            around,
+            fleet=fleet.model_copy(update=essence),
+            ray_service=_without_version(around.ray_service),
+        )
 
     def _remember(self, key: Key, before: Seen | None, now: Seen | None) -> None:
         self._seen.pop(key, None)

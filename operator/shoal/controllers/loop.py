@@ -27,7 +27,7 @@ from shoal.logs import speaking_of
 
 logger = logging.getLogger(__name__)
 
-WORKERS = 4
+WORKERS = 8
 # Changes that come together are acted on together: Ray Serve takes seconds for a configuration.
 GATHER_S = 0.05
 # Nothing but counts waits for these.

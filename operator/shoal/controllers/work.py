@@ -5,6 +5,7 @@ A key that fails comes back with exponential back-off and jitter; one that succe
 
 import asyncio
 import random
+from collections import deque
 
 from shoal.cluster import Key
 
@@ -18,7 +19,8 @@ class WorkQueue:
     """Lives on one event loop. `get` hands out a key; `done` or `failed` must follow."""
 
     def __init__(self) -> None:
-        self._ready: asyncio.Queue[Key | None] = asyncio.Queue()
+        self._ready: dict[str, deque[Key]] = {}  # By kind; the one that had its turn is the last.
+        self._there = asyncio.Semaphore(0)
         self._waiting: dict[Key, float] = {}  # Since when, the oldest first.
         self._working: dict[Key, float] = {}  # Since when.
         self._again: set[Key] = set()
@@ -48,7 +50,8 @@ class WorkQueue:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting[key] = asyncio.get_running_loop().time()
-            self._ready.put_nowait(key)
+            self._ready.setdefault(key.kind, deque()).append(key)
+            self._there.release()
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Work on it later, or sooner if it is added meanwhile. The earliest time counts."""
@@ -61,12 +64,15 @@ class WorkQueue:
         self._add_at(key, due if rest is None else max(due, rest.when()))
 
     async def get(self) -> Key | None:
-        """The next key; None once the queue is closed."""
-        key = await self._ready.get()
-        if key is None or self._closed:
-            self._ready.put_nowait(None)  # For the next worker.
+        """The next key; None once the queue is closed.
+
+        Kinds take turns, so that few Fleets never wait for many Models.
+        """
+        await self._there.acquire()
+        if self._closed:
+            self._there.release()  # For the next worker.
             return None
-        loop = asyncio.get_running_loop()
+        key, loop = self._next(), asyncio.get_running_loop()
         del self._waiting[key]
         self._working[key] = loop.time()
         self._rest(key, loop)
@@ -90,7 +96,12 @@ class WorkQueue:
     def close(self) -> None:
         """Hand out no key any more; who waits for one gets None."""
         self._closed = True
-        self._ready.put_nowait(None)
+        self._there.release()
+
+    def _next(self) -> Key:
+        kind = next(kind for kind, keys in self._ready.items() if keys)
+        keys = self._ready[kind] = self._ready.pop(kind)
+        return keys.popleft()
 
     def _add_at(self, key: Key, due: float) -> None:
         timer = self._timers.get(key)

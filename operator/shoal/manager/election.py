@@ -135,8 +135,8 @@ class Election:
     async def release(self) -> None:
         """Write no more, and let the next take over at once."""
         held, self._held, self._until = self._held, None, None
-        if held is not None:
-            await self._try(lambda: self._give_back(held), ATTEMPT_S)
+        if held is not None and await self._try(lambda: self._give_back(held), ATTEMPT_S):
+            logger.info("%s has given the Lease back", self.identity)
 
     async def _try(self, step: Callable[[], Awaitable[bool]], seconds: float) -> bool:
         self._tried_at = self._clock()
@@ -175,7 +175,12 @@ class Election:
         return await self._write(renewed(lease, _now()))
 
     async def _give_back(self, held: Lease) -> bool:
-        return await self._leases.write(released(held, _now())) is not None
+        """Also if a renewal that was broken off came through after all."""
+        while await self._leases.write(released(held, _now())) is None:
+            held = await self._leases.read()
+            if held.spec.holder_identity != self.identity:
+                return False
+        return True
 
     async def _write(self, lease: Lease) -> bool:
         """What is written holds from when the writing began: others cannot see it earlier."""

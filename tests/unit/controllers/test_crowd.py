@@ -6,21 +6,31 @@ from datetime import timedelta
 
 import pytest
 
-from shoal.api import Condition, ConditionType, Fleet, Model, ModelStatus, Reason
+from shoal.api import (
+    MAX_MODELS,
+    Condition,
+    ConditionType,
+    Fleet,
+    Model,
+    ModelStatus,
+    Reason,
+    is_true,
+)
 from shoal.cluster import Key
 from shoal.cluster.memory import MemoryCluster
 from shoal.controllers.loop import Controllers, phase
 from shoal.testing import a_fleet, a_ledger, a_model, a_replica, changed
 
-FLEETS, MODELS = 5, 1000
+FLEETS, FEW, MANY = 5, 200, 1000
 RESYNC, NEVER = timedelta(minutes=10), timedelta(days=7)
 
 
 class Crowd(MemoryCluster):
-    """Five Fleets, a thousand Models, and what was reconciled since `forget`."""
+    """Five Fleets, their Models, and what was reconciled."""
 
-    def __init__(self):
+    def __init__(self, size):
         super().__init__()
+        self.size = size
         self.reconciled = Counter()
 
     async def begin(self):
@@ -29,7 +39,7 @@ class Crowd(MemoryCluster):
             await self.apply(a_fleet(name))
             self.set_ledger(name, a_ledger({}))
             self.set_reachable(name)
-        for number in range(MODELS):
+        for number in range(self.size):
             await self.apply(a_model(f"m-{number}", fleet=f"fleet-{number % FLEETS}"))
 
     def saw(self, done):
@@ -49,9 +59,9 @@ class Crowd(MemoryCluster):
 def settled(passing):
     """Tell a story that begins once everything is quiet."""
 
-    def run(story, resync=NEVER):
+    def run(story, resync=NEVER, models=FEW):
         async def told():
-            crowd = Crowd()
+            crowd = Crowd(models)
             await crowd.begin()
             controllers = Controllers(crowd, resync, crowd.saw)
             task = asyncio.create_task(controllers.run())
@@ -73,7 +83,7 @@ def test_a_changed_model_is_one_reconcile_of_it_and_one_of_its_fleet(settled):
         assert set(crowd.reconciled) == {Key("Model", "ops", "m-7"), Key("Fleet", "", "fleet-2")}
         assert crowd.by_kind()["Fleet"] == 1
 
-    settled(story)
+    settled(story, models=MANY)
 
 
 def test_what_follows_from_a_changed_model_is_little(settled):
@@ -84,9 +94,9 @@ def test_what_follows_from_a_changed_model_is_little(settled):
         await asyncio.sleep(30)
         assert {key.name for key in crowd.reconciled if key.kind == "Fleet"} == {"fleet-2"}
         assert crowd.by_kind()["Fleet"] <= 4
-        assert crowd.by_kind()["Model"] <= 2 * MODELS / FLEETS
+        assert crowd.by_kind()["Model"] <= 2 * crowd.size / FLEETS
 
-    settled(story)
+    settled(story, models=MANY)
 
 
 def test_a_status_that_was_written_is_counted_by_its_fleet_at_leisure(settled):
@@ -131,17 +141,17 @@ def test_a_fleet_that_cannot_be_reached_concerns_its_models_only(settled):
         crowd.set_reachable("fleet-2", False)
         await asyncio.sleep(10)
         assert {key.name for key in crowd.reconciled if key.kind == "Fleet"} == {"fleet-2"}
-        assert len(crowd.reconciled) == 1 + MODELS / FLEETS
-        assert crowd.by_kind()["Model"] <= 2 * MODELS / FLEETS
+        assert len(crowd.reconciled) == 1 + crowd.size / FLEETS
+        assert crowd.by_kind()["Model"] <= 2 * crowd.size / FLEETS
 
     settled(story)
 
 
-def test_fifty_changes_in_a_second_are_few_reconciles_of_their_fleet(settled):
+def test_forty_changes_in_a_second_are_few_reconciles_of_their_fleet(settled):
     async def story(crowd):
-        for number in range(2, 252, FLEETS):
+        for number in range(2, FEW, FLEETS):
             await crowd.apply(changed(await crowd.model(number), suspend=True))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.025)
         await asyncio.sleep(30)
         assert crowd.by_kind()["Fleet"] <= 8
 
@@ -158,9 +168,9 @@ def test_a_resync_looks_at_everything_once_and_never_at_much_at_a_time(settled):
             before = crowd.reconciled.total()
             await asyncio.sleep(RESYNC.total_seconds() / 60)
             most = max(most, crowd.reconciled.total() - before)
-        assert len(crowd.reconciled) == MODELS + FLEETS
-        assert crowd.reconciled.total() == MODELS + FLEETS
-        assert most < 3 * MODELS / 60
+        assert len(crowd.reconciled) == crowd.size + FLEETS
+        assert crowd.reconciled.total() == crowd.size + FLEETS
+        assert most < 3 * crowd.size / 60
         assert crowd.writes == writes
 
     settled(story, RESYNC)
@@ -170,3 +180,27 @@ def test_turns_are_spread_evenly():
     turns = Counter(int(10 * phase(Key("Model", "ops", f"m-{n}"))) for n in range(5000))
     assert set(turns) == set(range(10))
     assert max(turns.values()) < 1.3 * min(turns.values())
+
+
+def test_in_a_fleet_of_too_many_a_place_that_becomes_free_is_taken(passing):
+    async def waiting(crowd):
+        models = await crowd.list(Model)
+        refused = (m for m in models if not is_true(m.status.conditions, ConditionType.ACCEPTED))
+        return [model.metadata.name for model in refused]
+
+    async def story():
+        crowd = Crowd(0)
+        await crowd.begin()
+        for number in range(MAX_MODELS + 2):
+            await crowd.apply(a_model(f"m-{number}", fleet="fleet-2"))
+        controllers = Controllers(crowd, NEVER)
+        task = asyncio.create_task(controllers.run())
+        await asyncio.sleep(60)
+        assert await waiting(crowd) == ["m-200", "m-201"]
+        await crowd.apply(changed(await crowd.model(), suspend=True))
+        await asyncio.sleep(10)
+        assert await waiting(crowd) == ["m-201"]
+        controllers.stop()
+        await task
+
+    passing(story())

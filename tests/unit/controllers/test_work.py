@@ -1,12 +1,13 @@
 """The work queue. Time passes only when nothing is left to do."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 import pytest
 
 from shoal.cluster import Key
-from shoal.controllers.work import BACK_OFF_FIRST_S, BACK_OFF_MOST_S, WorkQueue
+from shoal.controllers.work import BACK_OFF_FIRST_S, BACK_OFF_MOST_S, PACE_S, WorkQueue
 
 A, B = Key("Model", "ops", "a"), Key("Model", "ops", "b")
 
@@ -145,5 +146,75 @@ def test_keys_come_in_the_order_in_which_they_were_added(on_queue):
         for key in keys:
             queue.add(key)
         assert [await queue.get() for _ in keys] == keys
+
+    on_queue(story)
+
+
+def test_a_fleet_does_not_wait_for_the_many_models_that_came_before_it(on_queue):
+    async def story(queue):
+        models = [Key("Model", "ops", str(number)) for number in range(50)]
+        fleets = [Key("Fleet", "", str(number)) for number in range(3)]
+        for key in (*models, *fleets):
+            queue.add(key)
+        order = [await queue.get() for _ in range(8)]
+        assert [key.kind for key in order[:6]] == ["Model", "Fleet"] * 3
+        assert [key for key in order if key.kind == "Fleet"] == fleets
+        assert [key for key in order if key.kind == "Model"] == models[:5]
+
+    on_queue(story)
+
+
+def test_for_what_happens_around_it_a_key_is_worked_on_twice_a_second_at_most(on_queue):
+    async def story(queue):
+        queue.add(A)
+        times = []
+        while clock() < 10:
+            await queue.get()
+            times.append(clock())
+            queue.done(A)
+            for _ in range(3):
+                queue.add_paced(A, 0.05)
+        gaps = [after - before for before, after in itertools.pairwise(times)]
+        assert all(gap == pytest.approx(PACE_S) for gap in gaps)
+
+    on_queue(story)
+
+
+def test_a_change_of_its_own_does_not_wait_for_that(on_queue):
+    async def story(queue):
+        queue.add(A)
+        await queue.get()
+        queue.done(A)
+        queue.add_paced(A, 0.05)
+        queue.add(A)
+        assert await queue.get() == A
+        assert clock() == 0
+
+    on_queue(story)
+
+
+def test_a_closed_queue_hands_out_nothing_more(on_queue):
+    async def story(queue):
+        waiting = [asyncio.create_task(queue.get()) for _ in range(3)]
+        await asyncio.sleep(1)
+        queue.close()
+        queue.add(A)
+        assert await asyncio.gather(*waiting) == [None, None, None]
+        assert await queue.get() is None
+
+    on_queue(story)
+
+
+def test_it_knows_how_many_keys_wait_and_since_when(on_queue):
+    async def story(queue):
+        queue.add(A)
+        await asyncio.sleep(3)
+        queue.add(B)
+        assert (queue.depth, queue.oldest_s, queue.longest_s) == (2, 3, 0)
+        await queue.get()
+        await asyncio.sleep(2)
+        assert (queue.depth, queue.oldest_s, queue.longest_s) == (1, 2, 2)
+        queue.done(A)
+        assert queue.longest_s == 0
 
     on_queue(story)

@@ -11,7 +11,7 @@ from hourglass import run_in_no_time
 from shoal.api import Lease, LeaseSpec, ObjectMeta
 from shoal.errors import LeadershipLost, WorldUnavailable
 from shoal.manager.election import Election
-from shoal.plan.leadership import LEASE_S, RENEW_DEADLINE_S, RETRY_S
+from shoal.plan.leadership import LEASE_S, RENEW_DEADLINE_S, RETRY_S, renewed
 
 LONG_AGO, FAR_AHEAD = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 # Two looks at the Lease lie this far apart at most.
@@ -188,6 +188,29 @@ def test_a_released_lease_is_taken_at_the_next_look(tell):
             await other
         assert clock() - released <= LOOK_S + 0.1
         assert shelf.lease.spec.lease_transitions == 1
+
+    tell(story)
+
+
+def test_a_lease_is_released_also_after_a_renewal_whose_answer_nobody_took(tell):
+    async def story(shelf):
+        async with leading(shelf) as (election, task):
+            await asyncio.sleep(30)
+            task.cancel()
+            shelf.put(renewed(shelf.lease, FAR_AHEAD).spec)
+            await election.release()
+        assert shelf.lease.spec.holder_identity == ""
+
+    tell(story)
+
+
+def test_the_lease_of_another_is_not_released(tell):
+    async def story(shelf):
+        async with leading(shelf) as (election, task):
+            task.cancel()
+            shelf.held_by("usurper")
+            await election.release()
+        assert shelf.lease.spec.holder_identity == "usurper"
 
     tell(story)
 
