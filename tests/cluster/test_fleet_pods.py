@@ -6,16 +6,20 @@ There is no node: the pods are made and admitted, and then wait.
 import json
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from fleet_pods import CPU_POOL, GPU_POOL, SITE, on_a_cluster
+from kube_world import watched
 from testcluster.binaries import binary
 from testcluster.commands import CommandFailed
 from testcluster.control_plane import ControlPlane
 from testcluster.daemons import Daemon
 
+from shoal.api import RayService
 from shoal.plan.owned.manifests import owned_manifests
 from shoal.plan.ray_cluster.service import ray_service
+from shoal.plan.resizing import resizings
 from shoal.testing import a_model
 
 pytestmark = pytest.mark.kubernetes_api
@@ -174,6 +178,35 @@ def test_another_pool_at_the_end_joins_the_ray_cluster(cluster, kuberay):
         apply(cluster, as_manifest(ray_service(on_a_cluster("growing", pools=both), "{}")))
         eventually(lambda: len(pods(cluster, "growing", "worker")) == 2)
         assert ray_clusters(cluster, "growing") == before
+
+
+async def test_other_sizes_of_a_pool_reach_the_ray_cluster_that_is_there(cluster, kuberay):
+    with served(cluster, "resized"):
+        (before,) = ray_clusters(cluster, "resized")
+        pool = {**CPU_POOL, "workers": {"min": 3, "max": 6}}
+        larger = on_a_cluster("resized", pools=[pool])
+        apply(cluster, as_manifest(ray_service(larger, "{}")))
+        async with watched(cluster.kubeconfig) as world:
+            await world.until(lambda: resize(world.cluster, larger))
+        eventually(lambda: len(pods(cluster, "resized", "worker")) == 3)
+        assert ray_clusters(cluster, "resized") == [before]
+        (one,) = listed(cluster, "rayclusters", "-l", "shoal.dev/fleet=resized")
+        (group,) = one["spec"]["workerGroupSpecs"]
+        assert (group["minReplicas"], group["maxReplicas"], group["replicas"]) == (3, 6, 3)
+
+
+async def resize(kube, observed):
+    """As the operator resizes; whether there was anything to do."""
+    name = observed.fleet.metadata.name
+    observed = replace(
+        observed,
+        ray_service=await kube.get(RayService, SITE.namespace, name),
+        ray_clusters=await kube.ray_clusters(observed.fleet),
+    )
+    found = [*resizings(observed)]
+    for ray_cluster, groups in found:
+        await kube.resize(ray_cluster, groups)
+    return found
 
 
 def test_another_image_is_another_ray_cluster(cluster, kuberay):

@@ -250,6 +250,7 @@ FLEETS = (
         pools=[{"name": "a", "workers": {"min": 0}}],
     ),
     _pool("name", NAME, name="GPU"),
+    _pool("name", "expected another name: headgroup is the head's", name="headgroup"),
     _pool(
         "workers.min",
         "expected min to be at most max, which is 1 if it is not said",

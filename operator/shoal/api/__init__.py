@@ -56,6 +56,7 @@ from shoal.api.node import Node
 from shoal.api.parse import parse_resource
 from shoal.api.pod import Pod
 from shoal.api.quantity import Duration, Quantity
+from shoal.api.raycluster import RayCluster, WorkerGroup
 from shoal.api.rayservice import RayService, RayServiceSpec, RayServiceStatus
 from shoal.api.runtime import (
     ModelConfig,
@@ -112,6 +113,7 @@ __all__ = [
     "Precision",
     "Progress",
     "Quantity",
+    "RayCluster",
     "RayService",
     "RayServiceSpec",
     "RayServiceStatus",
@@ -127,6 +129,7 @@ __all__ = [
     "Source",
     "Task",
     "TensorSpec",
+    "WorkerGroup",
     "find_condition",
     "is_true",
     "merge_conditions",

@@ -8,6 +8,7 @@ from pydantic import Field, StrictInt
 from shoal.api.base import OneOf, Spec, Wire
 from shoal.api.conditions import Conditions
 from shoal.api.label_selector import LabelSelector
+from shoal.api.labels import HEAD_GROUP
 from shoal.api.metadata import Name, ObjectMeta, Subdomain
 from shoal.api.model import MAX_GPUS, MigProfile, Product
 from shoal.api.network import Network
@@ -95,7 +96,9 @@ class PersistentVolumeClaim(Spec):
 
 
 class HostPath(Spec):
-    """A folder of the node, which outlives pods. Not allowed by restricted Pod Security."""
+    """A folder of the node, which outlives pods: it must be there, and user 1000 must be able to
+    write to it. Not allowed by restricted Pod Security.
+    """
 
     path: Folder
     """The folder."""
@@ -156,10 +159,18 @@ class PodResources(Spec):
     """Memory."""
 
 
+# The name is the worker group's, and KubeRay has one of its own for the head.
+_NO_HEAD = Rule(
+    f"expected another name: {HEAD_GROUP} is the head's",
+    cel=f"self != '{HEAD_GROUP}'",
+    holds=lambda name: name != HEAD_GROUP,
+)
+
+
 class Pool(Spec):
     """Workers that are alike."""
 
-    name: Name
+    name: Annotated[Name, _NO_HEAD]
     """What it is called within the Fleet."""
 
     workers: Workers = Workers(min=1, max=1)
@@ -240,16 +251,16 @@ class WorkerCount(Wire):
 
 
 class PoolInventory(Wire):
-    """What a pool is made of. Kept while the nodes are away."""
+    """What a pool is made of. What its GPUs are is kept while the nodes are away."""
 
     name: str
     """The pool."""
 
     nodes: int = 0
-    """Nodes that could hold its workers."""
+    """Nodes that could hold its workers now; 0 while they are away."""
 
     gpus: int = 0
-    """GPUs (or MIG devices) of these nodes."""
+    """GPUs (or MIG devices) of these nodes now; 0 while they are away."""
 
     gpu_product: str | None = None
     """What these GPUs are, as the node label `nvidia.com/gpu.product` names them."""

@@ -7,7 +7,18 @@ machine), `memory` is for tests. A Cluster stores, watches and carries; it decid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Site
+from shoal.api import (
+    Event,
+    Fleet,
+    Ledger,
+    Model,
+    Node,
+    Pod,
+    RayCluster,
+    RayService,
+    Site,
+    WorkerGroup,
+)
 
 Resource = TypeVar("Resource", bound=Model | Fleet | RayService)
 
@@ -49,6 +60,12 @@ class Cluster(Protocol):
         deleted. A laptop has none of them.
         """
 
+    async def resize(self, cluster: RayCluster, groups: Sequence[WorkerGroup]) -> None:
+        """Change those numbers of a Ray cluster, as it was read, that its groups have otherwise.
+
+        One that is gone, or has other groups by now, is left alone: a watch tells of it.
+        """
+
     async def collect(self, fleet: str) -> None:
         """Remove what a Fleet that is gone owned, where no garbage collector does."""
 
@@ -66,6 +83,9 @@ class Cluster(Protocol):
 
     async def pods(self, fleet: Fleet) -> Sequence[Pod]:
         """The pods of a Fleet; none on a laptop."""
+
+    async def ray_clusters(self, fleet: Fleet) -> Sequence[RayCluster]:
+        """The Ray clusters that KubeRay made for a Fleet; none on a laptop."""
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """The labels of a namespace; none if it has none, or on a laptop."""

@@ -14,7 +14,18 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Site
+from shoal.api import (
+    Event,
+    Fleet,
+    Ledger,
+    Model,
+    Node,
+    Pod,
+    RayCluster,
+    RayService,
+    Site,
+    WorkerGroup,
+)
 from shoal.api.labels import CREATE_ONLY
 from shoal.cluster import Key, Manifest, Resource
 
@@ -42,6 +53,7 @@ class MemoryCluster:
         self._answering: set[str] = set()
         self._nodes: tuple[Node, ...] = ()
         self._pods: dict[str, tuple[Pod, ...]] = {}
+        self._ray_clusters: dict[str, tuple[RayCluster, ...]] = {}
         self._labels: dict[str, Mapping[str, str]] = {}
         self._secrets: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -69,6 +81,14 @@ class MemoryCluster:
         if self.kept.get(name) != kept:
             self.writes["keep"] += 1
             self.kept[name] = kept
+
+    async def resize(self, cluster: RayCluster, groups: Sequence[WorkerGroup]) -> None:
+        resized = cluster.model_copy(update={"groups": tuple(groups)})
+        for fleet, known in self._ray_clusters.items():
+            now = tuple(resized if one == cluster else one for one in known)
+            if now != known:
+                self.writes["resize"] += 1
+                self._ray_clusters[fleet] = now
 
     async def collect(self, fleet: str) -> None:
         self.kept.pop(fleet, None)
@@ -120,6 +140,9 @@ class MemoryCluster:
     async def pods(self, fleet: Fleet) -> Sequence[Pod]:
         return self._pods.get(fleet.metadata.name, ())
 
+    async def ray_clusters(self, fleet: Fleet) -> Sequence[RayCluster]:
+        return self._ray_clusters.get(fleet.metadata.name, ())
+
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return self._labels.get(namespace, {})
 
@@ -150,6 +173,10 @@ class MemoryCluster:
     def set_pods(self, fleet: str, *pods: Pod) -> None:
         """The pods of a Fleet from now on. Nobody is told."""
         self._pods[fleet] = pods
+
+    def set_ray_clusters(self, fleet: str, *clusters: RayCluster) -> None:
+        """The Ray clusters of a Fleet from now on. Nobody is told."""
+        self._ray_clusters[fleet] = clusters
 
     def set_answers(self, base: str, answers: bool = True) -> None:
         """Whether the addresses below a base answer from now on. Nobody is told, as in life."""

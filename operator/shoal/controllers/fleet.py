@@ -14,6 +14,7 @@ from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet
 from shoal.plan.owned.manifests import owned_manifests
 from shoal.plan.ray_cluster.service import ray_service
 from shoal.plan.refusal import Refusal
+from shoal.plan.resizing import resizings
 from shoal.plan.serve_config import serve_config
 from shoal.plan.trouble import trouble_of
 
@@ -41,6 +42,8 @@ async def _apply(cluster: Cluster, observed: ObservedFleet, now: datetime) -> Ob
     if observed.site.has_pods:
         await cluster.keep(observed.fleet, owned_manifests(observed, secrets.token_hex(32)))
     service = await cluster.apply(ray_service(observed, config))
+    for ray_cluster, groups in resizings(observed):
+        await cluster.resize(ray_cluster, groups)
     return replace(observed, ray_service=service)
 
 

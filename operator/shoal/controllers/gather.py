@@ -21,6 +21,7 @@ async def gather_fleet(cluster: Cluster, name: str) -> ObservedFleet | None:
         await _surroundings(cluster, fleet, models),
         nodes=await cluster.nodes(),
         pods=await cluster.pods(fleet),
+        ray_clusters=await cluster.ray_clusters(fleet),
         namespaces=await _namespaces(cluster, models),
         secrets=await _secrets(cluster, models),
     )

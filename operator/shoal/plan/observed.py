@@ -13,6 +13,7 @@ from shoal.api import (
     ModelConfig,
     Node,
     Pod,
+    RayCluster,
     RayService,
     Reason,
     ReplicaState,
@@ -69,6 +70,7 @@ class ObservedFleet:
     reachable: bool = False
     nodes: Sequence[Node] = ()
     pods: Sequence[Pod] = ()
+    ray_clusters: Sequence[RayCluster] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     secrets: Mapping[tuple[str, str], FoundSecret] = field(default_factory=dict)
 

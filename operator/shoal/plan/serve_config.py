@@ -25,6 +25,7 @@ from shoal.plan.held_back import is_held_back
 from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet, ObservedModel, application_of, key_of
 from shoal.plan.placement import placed_models
 from shoal.plan.ray_cluster.offers import pool_resource
+from shoal.plan.ray_clusters import is_settled
 from shoal.plan.revisions import model_config
 from shoal.plan.scaling import fewest_replicas
 from shoal.plan.told import told_attempt
@@ -51,7 +52,7 @@ def serve_config(observed: ObservedFleet, now: datetime) -> dict[str, Any]:
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
         "applications": [
             _ledger_application(),
-            *(_door_application(pool, number) for pool, number in doors(observed).items()),
+            *(_door_application(observed, *door) for door in doors(observed).items()),
             *applications,
         ],
     }
@@ -66,12 +67,13 @@ def _ledger_application() -> dict[str, Any]:
     }
 
 
-def _door_application(pool: str, number: int) -> dict[str, Any]:
+def _door_application(observed: ObservedFleet, pool: str, number: int) -> dict[str, Any]:
+    name = door_application(pool)
     return {
-        "name": door_application(pool),
+        "name": name,
         "route_prefix": None,
         "import_path": DOOR_IMPORT_PATH,
-        "args": {},
+        "args": {"attempt": _door_attempt(observed, name)},
         "deployments": [
             {
                 "name": DOOR_DEPLOYMENT,
@@ -83,6 +85,16 @@ def _door_application(pool: str, number: int) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _door_attempt(observed: ObservedFleet, name: str) -> int:
+    """Whatever kept doors from starting, such as a worker that died thrice, is tried again."""
+    service = observed.ray_service
+    if service is None:
+        return 0
+    said = service.status.told.application_statuses.get(name)
+    failed = said is not None and said.status == DEPLOY_FAILED and is_settled(service)
+    return told_attempt(service.spec.serve_config, name) + failed
 
 
 def _application(observed: ObservedModel, where: Place, now: datetime) -> dict[str, Any]:

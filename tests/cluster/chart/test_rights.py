@@ -23,6 +23,7 @@ EVERYWHERE = {
     "persistentvolumeclaims": "get list watch",
     "poddisruptionbudgets.policy": "get list watch",
     "pods": "get list watch",
+    "rayclusters.ray.io": "get list watch",
     "rayservices.ray.io": "get list watch",
     "services": "get list watch",
 }
@@ -32,6 +33,7 @@ WHERE_FLEETS_RUN = {
     "networkpolicies.networking.k8s.io": "create patch delete",
     "persistentvolumeclaims": "create patch delete",
     "poddisruptionbudgets.policy": "create patch delete",
+    "rayclusters.ray.io": "patch",
     "rayservices.ray.io": "create patch delete",
     "secrets": "get list create patch delete",
     "services": "create patch delete",

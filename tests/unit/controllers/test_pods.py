@@ -3,7 +3,8 @@
 import pytest
 from fleet_pods import SITE
 
-from shoal.api import Reason
+from shoal.api import RayCluster, RayService, Reason, WorkerGroup
+from shoal.api.rayservice import ServiceStatus
 from shoal.cluster import Key
 from shoal.cluster.memory import MemoryCluster
 from shoal.controllers.fleet import reconcile_fleet
@@ -52,6 +53,23 @@ async def test_its_token_is_random_and_stays(cluster):
     await reconcile_fleet(cluster, FLEET, NOW)
     assert kept(cluster, "Secret")["default-token"]["data"] == first
     assert not cluster.writes
+
+
+async def test_a_fleets_ray_cluster_gets_the_sizes_of_its_pools_once(cluster):
+    await cluster.apply(a_fleet(pools=[{"name": "cpu", "workers": {"min": 2, "max": 5}}]))
+    await reconcile_fleet(cluster, FLEET, NOW)
+    service = await cluster.get(RayService, "shoal-system", "default")
+    active = {"active_service_status": ServiceStatus(ray_cluster_name="default-abcde")}
+    status = service.status.model_copy(update=active)
+    await cluster.report(service.model_copy(update={"status": status}))
+    small = WorkerGroup(name="cpu", min=1, max=3, replicas=1)
+    ray_cluster = RayCluster(namespace="shoal-system", name="default-abcde", groups=(small,))
+    cluster.set_ray_clusters("default", ray_cluster)
+    for _ in range(2):
+        await reconcile_fleet(cluster, FLEET, NOW)
+    (now,) = await cluster.ray_clusters(a_fleet())
+    assert now.groups == (WorkerGroup(name="cpu", min=2, max=5, replicas=2),)
+    assert cluster.writes["resize"] == 1
 
 
 async def test_a_fleet_on_a_laptop_keeps_nothing():

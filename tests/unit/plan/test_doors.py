@@ -1,5 +1,6 @@
 """How many doors each pool has, and what Ray Serve is told of them."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from fleet_pods import CPU_POOL, GPU_POOL, a_head, a_service, on_a_cluster
 from shoal.api import Pod
 from shoal.plan.doors import doors
 from shoal.plan.serve_config import serve_config
-from shoal.testing import NOW, SITE, a_model
+from shoal.testing import NOW, SITE, a_model, a_ray_service, an_application
 
 CPU = {**CPU_POOL, "workers": {"min": 2, "max": 5}}
 L4 = {**GPU_POOL, "workers": {"min": 1, "max": 2}}
@@ -84,6 +85,21 @@ def test_a_door_is_one_per_worker_takes_no_processor_and_has_no_route():
         "num_cpus": 0,
         "resources": {"shoal_pool_cpu": 0.001},
     }
+
+
+def test_doors_that_ray_serve_gave_up_are_tried_again():
+    def told(service):
+        _, door = serve_config(on_a_cluster(service=service), NOW)["applications"]
+        return door["args"]["attempt"], json.dumps({"applications": [door]})
+
+    attempt, text = told(None)
+    failed = {"shoal-door-cpu": an_application("DEPLOY_FAILED")}
+    again, anew = told(a_ray_service(text, failed))
+    assert (attempt, again) == (0, 1)
+    assert told(a_ray_service(anew))[0] == 1
+    unseen = a_ray_service(anew, failed)
+    metadata = unseen.metadata.model_copy(update={"generation": 2})
+    assert told(unseen.model_copy(update={"metadata": metadata}))[0] == 1
 
 
 def test_doors_do_not_move_with_the_order_of_pools():

@@ -7,7 +7,19 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Reason, Site
+from shoal.api import (
+    Event,
+    Fleet,
+    Ledger,
+    Model,
+    Node,
+    Pod,
+    RayCluster,
+    RayService,
+    Reason,
+    Site,
+    WorkerGroup,
+)
 from shoal.api.labels import RAY_CLUSTER_LABEL
 from shoal.cluster import Key, Manifest, Resource
 from shoal.cluster.asking import Caller
@@ -24,12 +36,14 @@ from shoal.cluster.kube.kinds import (
     NAMESPACE,
     NODE,
     POD,
+    RAY_CLUSTER,
     RAY_SERVICE,
     SECRET,
     SERVICE,
 )
 from shoal.cluster.kube.known import KINDS, Known
 from shoal.cluster.kube.owned import Owned, owned_by, read_one
+from shoal.cluster.kube.resizing import write_sizes
 from shoal.cluster.kube.statuses import object_to, write_status
 from shoal.cluster.kube.store import Name, Raw, Unreadable
 from shoal.errors import KindMissing, WorldUnavailable
@@ -100,6 +114,11 @@ class KubeCluster:
     async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
         await self._keeper.keep(fleet, manifests, self.site(fleet).namespace)
 
+    async def resize(self, cluster: RayCluster, groups: Sequence[WorkerGroup]) -> None:
+        answer = await write_sizes(self._api, cluster, groups)
+        if answer is not None:
+            self._known.ray_clusters.put(answer)
+
     async def collect(self, fleet: str) -> None:
         """Kubernetes' garbage collector does."""
 
@@ -134,6 +153,13 @@ class KubeCluster:
     async def pods(self, fleet: Fleet) -> Sequence[Pod]:
         pods = self._known.sure(POD).all()
         return [one.pod for one in pods if one.fleet == fleet.metadata.name]
+
+    async def ray_clusters(self, fleet: Fleet) -> Sequence[RayCluster]:
+        """None where KubeRay is not installed; to apply a RayService tells."""
+        if self._lacks_kuberay is not None:
+            return ()
+        found = self._known.sure(RAY_CLUSTER).all()
+        return [one.cluster for one in found if one.fleet == fleet.metadata.name]
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return self._known.sure(NAMESPACE).get("", namespace) or {}

@@ -40,6 +40,7 @@ class Kind:
 MODEL = Kind(API_VERSION, "Model", "models", comes_with="Shoal's CRDs")
 FLEET = Kind(API_VERSION, "Fleet", "fleets", namespaced=False, comes_with="Shoal's CRDs")
 RAY_SERVICE = Kind("ray.io/v1", "RayService", "rayservices", comes_with="KubeRay")
+RAY_CLUSTER = Kind("ray.io/v1", "RayCluster", "rayclusters", comes_with="KubeRay")
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 POD = Kind("v1", "Pod", "pods")

@@ -1,7 +1,7 @@
 """Everything that is watched, and whom a change of it concerns.
 
-Reading here costs no call. A Fleet is concerned by its pods, by the objects that it owns, and by
-all nodes; a Model by the labels of its namespace.
+Reading here costs no call. A Fleet is concerned by its pods, its Ray clusters and the objects that
+it owns, and by all nodes; a Model by the labels of its namespace.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,23 +19,27 @@ from shoal.cluster.kube.kinds import (
     NODE,
     OWNED,
     POD,
+    RAY_CLUSTER,
     RAY_SERVICE,
     Kind,
 )
 from shoal.cluster.kube.reading import (
     FleetPod,
+    FleetRayCluster,
     read_fleet,
     read_labels,
     read_model,
     read_node,
     read_owned,
     read_pod,
+    read_ray_cluster,
     read_ray_service,
 )
 from shoal.cluster.kube.store import Name, Raw, Store, Unreadable
 from shoal.errors import WorldUnavailable
 
 Tell = Callable[[Key], None]
+_Fleets = FleetPod | FleetRayCluster | None
 KINDS: Mapping[type[Any], Kind] = {Model: MODEL, Fleet: FLEET, RayService: RAY_SERVICE}
 
 
@@ -48,7 +52,8 @@ class Known:
         self.fleets: Store[Fleet] = Store(read_fleet, self._resource(FLEET))
         self.ray_services: Store[RayService] = Store(read_ray_service, self._resource(RAY_SERVICE))
         self.nodes: Store[Node] = Store(read_node, self._node)
-        self.pods: Store[FleetPod] = Store(read_pod, self._pod)
+        self.pods: Store[FleetPod] = Store(read_pod, self._of_fleet)
+        self.ray_clusters: Store[FleetRayCluster] = Store(read_ray_cluster, self._of_fleet)
         self.labels: Store[Mapping[str, str]] = Store(read_labels, self._namespace)
         self.owned: Mapping[Kind, Store[Raw]] = {
             kind: Store(read_owned, self._owned_object) for kind in OWNED
@@ -59,10 +64,11 @@ class Known:
             RAY_SERVICE: self.ray_services,
             NODE: self.nodes,
             POD: self.pods,
+            RAY_CLUSTER: self.ray_clusters,
             NAMESPACE: self.labels,
             **self.owned,
         }
-        labelled = {RAY_SERVICE, POD, *OWNED}
+        labelled = {RAY_SERVICE, POD, RAY_CLUSTER, *OWNED}
         self.informers = {
             kind: Informer(
                 api,
@@ -130,7 +136,7 @@ class Known:
         for fleet in self.fleets.all():
             self._tell(Key(FLEET.name, "", fleet.metadata.name))
 
-    def _pod(self, name: Name, before: FleetPod | None, after: FleetPod | None) -> None:
+    def _of_fleet(self, name: Name, before: _Fleets, after: _Fleets) -> None:
         for fleet in {one.fleet for one in (before, after) if one is not None}:
             self._tell(Key(FLEET.name, "", fleet))
 

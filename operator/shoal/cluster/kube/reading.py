@@ -10,7 +10,18 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from shoal.api import Fleet, FleetStatus, Model, ModelStatus, Node, Pod, RayService, parse_resource
+from shoal.api import (
+    Fleet,
+    FleetStatus,
+    Model,
+    ModelStatus,
+    Node,
+    Pod,
+    RayCluster,
+    RayService,
+    WorkerGroup,
+    parse_resource,
+)
 from shoal.api.labels import FLEET_LABEL, RAY_CLUSTER_LABEL, RAY_GROUP_LABEL
 from shoal.cluster.kube.store import Raw
 from shoal.errors import InvalidResource
@@ -89,6 +100,33 @@ def read_pod(raw: Raw) -> FleetPod:
         problem="" if meta.get("deletionTimestamp") else next(_problems(status), ""),
     )
     return FleetPod(labels.get(FLEET_LABEL, ""), pod)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRayCluster:
+    """A Ray cluster and the Fleet that its label names: KubeRay copies those of the RayService."""
+
+    fleet: str
+    cluster: RayCluster
+
+
+def read_ray_cluster(raw: Raw) -> FleetRayCluster:
+    meta, groups = raw["metadata"], (raw.get("spec") or {}).get("workerGroupSpecs") or ()
+    cluster = RayCluster(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        groups=tuple(_read_group(group) for group in groups),
+    )
+    return FleetRayCluster((meta.get("labels") or {}).get(FLEET_LABEL, ""), cluster)
+
+
+def _read_group(raw: Raw) -> WorkerGroup:
+    return WorkerGroup(
+        name=raw["groupName"],
+        min=raw.get("minReplicas") or 0,
+        max=raw.get("maxReplicas") or 0,
+        replicas=raw.get("replicas") or 0,
+    )
 
 
 def read_owned(raw: Raw) -> Raw:

@@ -3,7 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from shoal.api import Event, Fleet, Ledger, Model, Node, Pod, RayService, Site
+from shoal.api import (
+    Event,
+    Fleet,
+    Ledger,
+    Model,
+    Node,
+    Pod,
+    RayCluster,
+    RayService,
+    Site,
+    WorkerGroup,
+)
 from shoal.cluster import Key, Manifest, Resource
 from shoal.cluster.asking import (
     Caller,
@@ -52,6 +63,9 @@ class LocalCluster:
     async def keep(self, fleet: Fleet, manifests: Sequence[Manifest]) -> None:
         """There is nothing but Ray on a laptop."""
 
+    async def resize(self, cluster: RayCluster, groups: Sequence[WorkerGroup]) -> None:
+        """There are no workers but this machine."""
+
     async def collect(self, fleet: str) -> None:
         self._store.delete(RayService, SYSTEM_NAMESPACE, fleet)
 
@@ -97,6 +111,9 @@ class LocalCluster:
         return ()
 
     async def pods(self, fleet: Fleet) -> Sequence[Pod]:
+        return ()
+
+    async def ray_clusters(self, fleet: Fleet) -> Sequence[RayCluster]:
         return ()
 
     async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
