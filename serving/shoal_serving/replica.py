@@ -115,7 +115,14 @@ class Replica:
     ) -> LoadedModel:
         namespace, _, name = key.rpartition("/")
         vault = Vault(namespace, self._credentials)
-        place = Place(self._cache, self.config.threads, self.config.memory, vault)
+        place = Place(
+            cache=self._cache,
+            threads=self.config.threads,
+            memory=self.config.memory,
+            vault=vault,
+            gpu=self.config.gpu,
+            gpu_memory=self.config.gpu_memory,
+        )
         return load_model(name, revision, place, progress, serving)
 
     def _retire_all_but(self, wanted: set[str]) -> None:

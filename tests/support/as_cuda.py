@@ -18,7 +18,7 @@ def without_a_gpu(monkeypatch, memory=None):
     """From here on the processor does what a GPU is asked to do. Gives its memory."""
     memory = memory or HostMemory()
 
-    def open_here(path, runtime, threads, spinning=False):
+    def open_here(path, runtime, threads, spinning=False, gpu_memory=None):
         here = runtime.model_copy(update={"execution_providers": ()})
         return open_session(path, here, threads, spinning)
 

@@ -65,9 +65,13 @@ class OnnxBackend:
     `<output>` FP32 [rows, labels] and `<output>_labels` BYTES [rows, labels].
     """
 
-    def __init__(self, path: Path, options: OnnxRuntime, threads: int) -> None:
+    def __init__(
+        self, path: Path, options: OnnxRuntime, threads: int, gpu_memory: int | None = None
+    ) -> None:
         """Raises what `open_session` does."""
-        self._session: ort.InferenceSession | None = open_session(path, options, threads)
+        self._session: ort.InferenceSession | None = open_session(
+            path, options, threads, gpu_memory=gpu_memory
+        )
         self._inputs = tuple(spec_of(node) for node in self._session.get_inputs())
         self._readers = {node.name: _reader(node) for node in self._session.get_outputs()}
         outputs = [spec for reader in self._readers.values() for spec in reader.specs]
@@ -133,11 +137,16 @@ class OnnxBackend:
 
 
 def open_session(
-    path: Path, options: OnnxRuntime, threads: int, spinning: bool = False
+    path: Path,
+    options: OnnxRuntime,
+    threads: int,
+    spinning: bool = False,
+    gpu_memory: int | None = None,
 ) -> ort.InferenceSession:
     """A session of the graph at `path`, with `threads` threads inside an operator.
 
     `spinning`: they spin for a moment when they have nothing to do, also where nobody asked for it.
+    `gpu_memory`: the bytes that weights and activations may take on a GPU; None means all of it.
 
     Raises:
         ProviderUnavailable: an execution provider asked for is not here, or did not start.
@@ -149,7 +158,7 @@ def open_session(
         session = ort.InferenceSession(
             str(path),
             _session_options(options.session_options, threads, spinning),
-            providers=wanted,
+            providers=[_with_options(provider, gpu_memory) for provider in wanted],
             enable_fallback=0,  # else a provider that fails while it runs is replaced by the CPU
         )
     except Exception as error:
@@ -158,6 +167,17 @@ def open_session(
         raise ModelLoadFailed(f"ONNX Runtime cannot load {path.name}: {said}.", action) from error
     _check_used(wanted, session.get_providers())
     return session
+
+
+def _with_options(provider: str, gpu_memory: int | None) -> str | tuple[str, dict[str, str]]:
+    """CUDA's arena grows by what is asked for, and no further than the share: its default doubles.
+
+    https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html
+    """
+    if provider != ExecutionProvider.CUDA or gpu_memory is None:
+        return provider
+    limit = {"gpu_mem_limit": str(gpu_memory), "arena_extend_strategy": "kSameAsRequested"}
+    return provider, limit
 
 
 def _check_present(wanted: list[str]) -> None:

@@ -30,6 +30,7 @@ def load_model(
     Raises:
         LoadError: it cannot be served; nothing of it is left in memory.
     """
+    revision = place.placed(revision)
     if revision.task is Task.TEXT_GENERATION:
         return load_generative(name, revision, place, progress, serving)
     return load_batched(name, revision, place, progress)

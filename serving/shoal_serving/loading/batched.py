@@ -46,7 +46,7 @@ def _measured(
 ) -> BatchedModel:
     with place.measured() as growth:
         progress("load", 0, None)
-        model = _open(name, revision, artifact, graph, place.threads)
+        model = _open(name, revision, artifact, graph, place)
         try:
             model.warm(lambda done, total: progress("warm", done, total))
             model.prove()
@@ -59,9 +59,10 @@ def _measured(
 
 
 def _open(
-    name: str, revision: ModelRevision, artifact: Artifact, graph: Path, threads: int
+    name: str, revision: ModelRevision, artifact: Artifact, graph: Path, place: Place
 ) -> BatchedModel:
-    backend: Backend = OnnxBackend(graph, revision.backend.onnx_runtime or OnnxRuntime(), threads)
+    runtime = revision.backend.onnx_runtime or OnnxRuntime()
+    backend: Backend = OnnxBackend(graph, runtime, place.threads, place.gpu_memory)
     try:
         task = open_task(revision.task, artifact.folder, backend)
         proof = read_proof(artifact.folder, task)

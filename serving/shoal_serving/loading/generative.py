@@ -164,9 +164,11 @@ def _loaded(
 ) -> GenerativeModel:
     with place.measured() as growth:
         progress("load", 0, None)
-        parts = _open(files, revision, graph, place.threads)
+        parts = _open(files, revision, graph, place)
         give_back_memory()
     room = _room(revision, parts, growth, place)
+    if room.on_gpu:
+        place.check_gpu(name, _weights(graph) + room.kv_bytes, "spec.generation.maxSequences")
     model = _assembled(name, revision, files, parts, room)
     try:
         progress("prove", 0, None)
@@ -206,12 +208,13 @@ class _Parts:
     context: int
 
 
-def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, threads: int) -> _Parts:
+def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, place: Place) -> _Parts:
     folder, most = ModelFolder(files.base.folder), _generation(revision).max_tokens
     context = min(most, folder.max_length() or most)
     # A step is some hundred operators with next to nothing between them: threads that sleep there
     # cost a quarter of it. Several threads are a Model's that asked for several processors.
-    session = open_session(graph.path, _runtime(revision), threads, spinning=threads > 1)
+    runtime, spinning = _runtime(revision), place.threads > 1
+    session = open_session(graph.path, runtime, place.threads, spinning, place.gpu_memory)
     device = _device(revision)
     decoder = read_decoder(session, graph)
     _check_dtype(decoder, device)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from shoal.api.model import Source
+from shoal.api.model import Backend, ExecutionProvider, Source
+from shoal.api.runtime import ModelRevision
 from shoal.errors import MemoryExceeded
 from shoal_serving.artifacts import Artifact, Cache, Progress, Vault
 from shoal_serving.measure import Growth, mebibytes, memory_growth
@@ -18,13 +19,24 @@ _measuring = threading.Lock()
 class Place:
     """A process: its cache, its sessions' threads, and the bytes that a model may add to it.
 
-    `vault` holds the credentials that the model's namespace may use.
+    `vault` holds the credentials that the model's namespace may use. `gpu`: the process has GPUs,
+    of one of them `gpu_memory` bytes if it shares that with others.
     """
 
     cache: Cache
     threads: int
     memory: int | None
     vault: Vault = field(default_factory=Vault)
+    gpu: bool = False
+    gpu_memory: int | None = None
+
+    def placed(self, revision: ModelRevision) -> ModelRevision:
+        """The revision as it runs here: on the GPU, if there is one and nothing else is said."""
+        runtime = revision.backend.onnx_runtime
+        if not self.gpu or runtime is None or runtime.execution_providers:
+            return revision
+        there = runtime.model_copy(update={"execution_providers": (ExecutionProvider.CUDA,)})
+        return revision.model_copy(update={"backend": Backend(onnx_runtime=there)})
 
     def fetch(self, source: Source, cached: str | None, progress: Progress) -> Artifact:
         """The source's files, preferably those with the digest `cached`; raises what `Cache.fetch`
@@ -39,6 +51,19 @@ class Place:
         """Measure what the load inside adds, alone."""
         with _measuring, memory_growth() as growth:
             yield growth
+
+    def check_gpu(self, name: str, taken: int, remedy: str) -> None:
+        """Refuse a model that takes more of the GPU than its share.
+
+        Raises:
+            MemoryExceeded: it says both, and the remedy.
+        """
+        if self.gpu_memory is not None and taken > self.gpu_memory:
+            raise MemoryExceeded(
+                f"{name} takes {mebibytes(taken)} of the GPU; "
+                f"spec.resources.gpu.memory allows {mebibytes(self.gpu_memory)}.",
+                f"Raise spec.resources.gpu.memory, or lower {remedy}.",
+            )
 
     def check(self, name: str, peak: int, remedy: str) -> None:
         """Refuse a model that took more than it may.
