@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import click
 import httpx
 
 from shoal.api import ConditionType, Model
@@ -57,7 +58,9 @@ def address_of(world: World, model: Model) -> Address:
         proxied = remote.proxied(url)
         if proxied is not None:
             return Address(proxied, remote.connection.client)
-    return Address(url, httpx.Client(trust_env=False))
+    client = httpx.Client(trust_env=False)
+    click.get_current_context().call_on_close(client.close)
+    return Address(url, client)
 
 
 def problem_of(response: httpx.Response) -> str:

@@ -4,17 +4,21 @@ Ray Serve gives every replica a file of its own, `replica_<application>_<deploym
 its session's folder; the application of a Model is `<namespace>.<name>`.
 """
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import click
 
 from shoal.api.runtime import DEPLOYMENT
+from shoal.cli.asking import model_of
 from shoal.cli.command import Command
 from shoal.cli.kinds import Target, model_target_of
 from shoal.cli.naming import resources_argument
+from shoal.cli.resources import remote_of
 from shoal.cli.scope import Scope, pass_scope, scoped
 from shoal.cli.tail import Tail
 from shoal.cli.world import World
@@ -35,6 +39,9 @@ def logs(scope: Scope, what: tuple[str, ...], follow: bool, tail: int | None) ->
 
     Replicas that ended are among them. Where there are several, each line begins with its replica.
     """
+    if scope.on_cluster:
+        _print_remote(scope, what, follow, tail)
+        return
     if not what:
         _print(lambda: _existing([log_file(scope.home)]), follow, tail)
         return
@@ -70,6 +77,37 @@ def _print(files: Callable[[], list[Path]], follow: bool, last: int | None) -> N
             new = [path for path in files() if path not in tails]
             tails |= {path: opened.enter_context(closing(Tail(path))) for path in new}
             _print_news(tails)
+
+
+def _print_remote(scope: Scope, what: tuple[str, ...], follow: bool, last: int | None) -> None:
+    """On a cluster Shoal itself is a Deployment, and `kubectl logs` has its words."""
+    if not what:
+        problem = "expected a model; kubectl logs -n NAMESPACE deploy/shoal-operator is the rest"
+        raise click.UsageError(problem, click.get_current_context())
+    model = model_of(World(scope), model_target_of(what))
+    logs = remote_of(scope).logs(model)
+    files = logs.files()
+    if not files:
+        raise click.ClickException("there are no logs")
+
+    def show(file: Any) -> None:
+        prefix = f"[{file.replica}] " if len(files) > 1 else ""
+        for line in logs.lines(file, last, follow):
+            click.echo(prefix + line)
+
+    if follow:
+        _all_at_once(show, files)
+    for file in files if not follow else ():
+        show(file)
+
+
+def _all_at_once(show: Callable[[Any], None], files: Sequence[Any]) -> None:
+    """Until the last one ends, or Ctrl-C."""
+    readers = [threading.Thread(target=show, args=(file,), daemon=True) for file in files]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
 
 
 def _print_news(tails: dict[Path, Tail]) -> None:

@@ -4,6 +4,8 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
+import click
+
 from shoal.api import Event, Fleet, Model
 from shoal.cli.scope import Scope
 from shoal.cluster import Resource
@@ -53,8 +55,12 @@ def resources_of(scope: Scope) -> Resources:
 
 
 def remote_of(scope: Scope) -> Any:
-    """The cluster's `RemoteStore`, imported only here: its client takes a while."""
+    """The cluster's `RemoteStore`, imported only here: its client takes a while.
+
+    The connection is closed when the command ends.
+    """
     remote = importlib.import_module("shoal.cluster.remote")
     connection = remote.connect(scope.kubeconfig, scope.kube_context)
+    click.get_current_context().call_on_close(connection.client.close)
     scope.namespace = scope.namespace or connection.namespace
     return remote.RemoteStore(connection)

@@ -5,6 +5,7 @@ rights. Nothing is kept or watched here, and nothing is decided.
 """
 
 from shoal.cluster.remote.connection import Connection, connect
+from shoal.cluster.remote.logs import ReplicaLogs
 from shoal.cluster.remote.store import RemoteStore
 
-__all__ = ["Connection", "RemoteStore", "connect"]
+__all__ = ["Connection", "RemoteStore", "ReplicaLogs", "connect"]

@@ -10,6 +10,7 @@ from shoal.api import API_VERSION, Event, Fleet, Model, Reason
 from shoal.cluster import Resource
 from shoal.cluster.local import manifest_of
 from shoal.cluster.remote.connection import Connection
+from shoal.cluster.remote.logs import ReplicaLogs
 from shoal.errors import InvalidResource
 
 MANAGER = "shoal-cli"
@@ -73,6 +74,10 @@ class RemoteStore:
         events = [event for one in found["items"] if (event := _event(one)) is not None]
         return sorted(events, key=lambda event: event.last_timestamp)
 
+    def logs(self, model: Model) -> ReplicaLogs:
+        """What the replicas of a Model wrote."""
+        return ReplicaLogs(self.connection, model)
+
     def proxied(self, url: str) -> str | None:
         """The path by which the API server carries requests to a Service's address in the cluster;
         None for an address outside of it.
@@ -124,9 +129,13 @@ def _tried(
 def _verb(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> str:
     if before is None:
         return "created"
-    version = "resourceVersion"
-    same = before["metadata"][version] == after["metadata"][version]
-    return "unchanged" if same else "configured"
+    return "unchanged" if _said(before) == _said(after) else "configured"
+
+
+def _said(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What people say of it: the resource's version also changes when defaults are stored."""
+    meta = found["metadata"]
+    return (found["spec"], meta.get("labels"), meta.get("annotations"))
 
 
 def _event(said: Mapping[str, Any]) -> Event | None:
