@@ -70,7 +70,21 @@ class World:
     async def _get(self, kind: Any, namespace: str, name: str) -> Any:
         return await self.cluster.get(kind, namespace, name) if self._settled else None
 
-    async def collect(self) -> None:
+    def begin(self) -> None:
+        self._watching = asyncio.create_task(self._collect())
+
+    async def end(self) -> None:
+        self._watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watching
+
+    async def watch_anew(self) -> None:
+        """As after an error: what was told is forgotten."""
+        await self.end()
+        self.keys.clear()
+        self.begin()
+
+    async def _collect(self) -> None:
         async with contextlib.aclosing(self.cluster.watch()) as keys:
             async for key in keys:
                 self._settled = True
@@ -83,13 +97,11 @@ async def watched(kubeconfig: Path, pace: Pace = FAST) -> AsyncGenerator[World, 
     world = World()
     async with connect(kubeconfig, observe=world.observe) as api:
         world.cluster = KubeCluster(api, namespace=SYSTEM, serving_image="serving:1", pace=pace)
-        watching = asyncio.create_task(world.collect())
+        world.begin()
         try:
             yield world
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            await world.end()
 
 
 def prepare(control_plane: Any) -> None:

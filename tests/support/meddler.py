@@ -47,11 +47,12 @@ class Meddler:
         match: Match = lambda _: True,
         headers: Mapping[str, str] | None = None,
         message: str = "",
+        body: bytes = b"",
     ) -> None:
-        """Answer the next requests with an error."""
+        """Answer the next requests with an error, or with this body."""
         status = {"kind": "Status", "code": code, "message": message, "details": {"name": "x"}}
-        body = json.dumps(status).encode()
-        self._refusals.append(Refusal(match, code, times, headers or {}, body))
+        said = body or json.dumps(status).encode()
+        self._refusals.append(Refusal(match, code, times, headers or {}, said))
 
     def refusals_left(self) -> int:
         return sum(refusal.times for refusal in self._refusals)

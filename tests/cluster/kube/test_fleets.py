@@ -109,6 +109,19 @@ async def test_a_fleet_that_is_gone_is_asked_no_more(around, fleets, server, nam
     await around.until(gone)
 
 
+async def test_a_watch_that_is_begun_anew_follows_them_anew(fleets, server, name):
+    server.apply(*running(name, name))
+    fleets.healthy.add(f"{name}.{SYSTEM}.svc")
+    fleets.say(head(name), "sesame", READY)
+    async with watched(server.kubeconfig) as world:
+        await world.until(lambda: world.cluster.ledger(name))
+        await world.watch_anew()
+        assert await world.cluster.ledger(name) is None
+        await world.until(lambda: world.cluster.ledger(name))
+        await world.until(lambda: world.cluster.reachable(name))
+        await world.told("Fleet", "", name)
+
+
 async def test_an_address_answers_with_200_only(around, fleets):
     fleets.healthy.add("there.svc")
     assert await around.cluster.answers("http://there.svc:8000/ops/it/v2/health/ready")

@@ -1,6 +1,7 @@
 """What is known stays true, whatever happens to the connections."""
 
 import asyncio
+import json
 
 import pytest
 from kube_world import FAST, a_fleet, a_model, namespace, watched
@@ -34,12 +35,14 @@ async def test_reading_costs_no_call(world, server, name, place):
     server.apply(a_fleet(name), a_model("it", place))
     await world.model(place, "it")
     await world.fleet(name)
-    before = sum(world.calls.values()) - world.calls["watch", "models.shoal.dev"]
+    listed = ("models.shoal.dev", "nodes", "namespaces")
+    before = [world.calls["list", resource] for resource in listed]
     for _ in range(50):
         await world.cluster.list(Model)
         await world.cluster.nodes()
         await world.cluster.namespace_labels(place)
-    assert sum(world.calls.values()) - world.calls["watch", "models.shoal.dev"] == before
+    assert [world.calls["list", resource] for resource in listed] == before
+    assert "get" not in {verb for verb, _ in world.calls}
 
 
 async def test_more_than_a_page_is_listed_whole(server, name, place, monkeypatch):
@@ -84,6 +87,23 @@ async def test_a_forgotten_past_begins_with_a_list(meddled, meddler, server, pla
     listed = meddled.calls["list", "models.shoal.dev"]
     meddler.refuse(410, match=watches("models"), message="too old resource version")
     meddler.cut()
+    await meddled.until(lambda: not meddler.refusals_left())
+    server.apply(a_model("after", place))
+    await meddled.model(place, "after")
+    assert meddled.calls["list", "models.shoal.dev"] > listed
+
+
+async def test_a_past_that_is_forgotten_in_the_middle_of_a_watch_is_too(
+    meddled, meddler, server, place
+):
+    server.apply(a_model("before", place))
+    await meddled.model(place, "before")
+    listed = meddled.calls["list", "models.shoal.dev"]
+    status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+    event = json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
+    meddler.refuse(200, match=watches("models"), body=event)
+    meddler.cut()
+    await meddled.until(lambda: not meddler.refusals_left())
     server.apply(a_model("after", place))
     await meddled.model(place, "after")
     assert meddled.calls["list", "models.shoal.dev"] > listed

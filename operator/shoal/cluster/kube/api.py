@@ -8,7 +8,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -114,15 +115,12 @@ class Api:
         path = kind.path() + _query({**query, "watch": "true"})
         try:
             response = await self._send("watch", kind, path, {"Accept": accept}, None, timeout)
-            async with response:
+            with _hanging_up(response):
                 if response.status >= 300:
                     body = await response.read()
                     raise refusal("watch", kind, "", response.status, body)
-                try:
-                    async for line in _lines(response.content):
-                        yield line
-                finally:
-                    _hang_up(response)
+                async for line in _lines(response.content):
+                    yield line
         except _NO_ANSWER as error:
             raise _no_answer("watch", kind, error) from error
 
@@ -130,9 +128,10 @@ class Api:
         self, verb: str, kind: Kind, path: str, headers: Mapping[str, str], body: object
     ) -> tuple[int, bytes, str | None]:
         timeout = aiohttp.ClientTimeout(total=CALL_S, sock_connect=CONNECT_S)
-        async with await self._send(verb, kind, path, headers, body, timeout) as response:
+        response = await self._send(verb, kind, path, headers, body, timeout)
+        with _hanging_up(response):
             answer = await response.read()
-            return response.status, answer, response.headers.get("retry-after")
+        return response.status, answer, response.headers.get("retry-after")
 
     async def _send(
         self,
@@ -181,11 +180,19 @@ def _no_answer(verb: str, kind: Kind, error: BaseException) -> WorldUnavailable:
     return WorldUnavailable(f"Kubernetes did not answer to {verb} {kind.resource}: {why}")
 
 
-def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """At once: a stream that has not ended is not waited for, as TLS would."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
+@contextmanager
+def _hanging_up(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Give back a connection whose answer was read to its end; end any other at once.
+
+    TLS would wait for the other side's farewell, which may never come.
+    """
+    try:
+        yield
+    finally:
+        connection = response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        response.release()
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:

@@ -1,10 +1,8 @@
 """Kubernetes as a `Cluster`: stores that watches keep true, and few, careful writes."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from shoal.api import (
@@ -16,7 +14,6 @@ from shoal.api import (
     Pod,
     RayCluster,
     RayService,
-    Reason,
     Site,
     WorkerGroup,
 )
@@ -42,16 +39,14 @@ from shoal.cluster.kube.kinds import (
     SERVICE,
 )
 from shoal.cluster.kube.known import KINDS, Known
+from shoal.cluster.kube.objecting import Objector
 from shoal.cluster.kube.owned import Owned, owned_by, read_one
 from shoal.cluster.kube.resizing import write_sizes
-from shoal.cluster.kube.statuses import object_to, write_status
-from shoal.cluster.kube.store import Name, Raw, Unreadable
-from shoal.errors import KindMissing, WorldUnavailable
-
-logger = logging.getLogger(__name__)
+from shoal.cluster.kube.statuses import write_status
+from shoal.cluster.kube.store import Name, Raw
+from shoal.errors import KindMissing
 
 PORT = 8000
-OBJECT_AGAIN_S = 10.0
 EVERYWHERE = "0.0.0.0"  # noqa: S104  of its pod; a NetworkPolicy says who comes near
 
 
@@ -73,6 +68,7 @@ class KubeCluster:
         self._applier = Applier(api)
         self._keeper = Owned(api, self._applier, self._known.owned)
         self._recorder = Recorder(api, socket.gethostname())
+        self._objector = Objector(api, self._known, self._recorder)
         self._secrets = Secrets(api, self._secret_changed)
         self._caller = Caller(trust_env=True)
         self._fleets = Fleets(
@@ -211,7 +207,9 @@ class KubeCluster:
 
     async def _open(self) -> None:
         await self._known.settle()
-        self._keys.open(self._known.keys())
+        for key in self._known.resources():
+            self._changed(key)
+        self._keys.open()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Beside the watch, which breaks if this does."""
@@ -243,8 +241,8 @@ class KubeCluster:
             return
         if key.kind == FLEET.name:
             self._fleets.follow(key.name, self._line(key.name))
-        if self._known.breaks_contract(key) is not None:
-            self._start(self._object_to(key))
+        if self._objector.minds(key):
+            self._start(self._objector.object_to(key))
 
     def _line(self, name: str) -> Line | None:
         """How a Fleet is reached; the Ray cluster that its Service points to has its ledger."""
@@ -276,39 +274,9 @@ class KubeCluster:
             if name in _secrets_of(model):
                 self._keys.add(Key(MODEL.name, name[0], model.metadata.name))
 
-    async def _object_to(self, key: Key) -> None:
-        """Say in its status that it breaks the contract, for as long as it does."""
-        while (one := self._known.breaks_contract(key)) is not None:
-            now = datetime.now(UTC).replace(microsecond=0)
-            try:
-                news = await object_to(
-                    self._api, MODEL if key.kind == MODEL.name else FLEET, one, now
-                )
-            except WorldUnavailable as error:
-                logger.warning("%s, but its status cannot say so: %s", one.error, error)
-                await asyncio.sleep(OBJECT_AGAIN_S)
-                continue
-            if news:
-                logger.warning("%s is left out: %s", key.kind, one.error)
-                self._recorder.take(_objection(key, one, now), one.uid)
-            return
-
 
 def _secrets_of(model: Model) -> set[Name]:
     spec = model.spec
     adapters = spec.generation.adapters if spec.generation is not None else ()
     names = (source.secret_name for source in (spec.source, *adapters))
     return {(model.metadata.namespace or "", name) for name in names if name is not None}
-
-
-def _objection(key: Key, one: Unreadable, now: datetime) -> Event:
-    return Event(
-        kind=key.kind,
-        namespace=key.namespace,
-        name=key.name,
-        type="Warning",
-        reason=Reason.INVALID_SPEC,
-        message="; ".join(one.error.problems),
-        first_timestamp=now,
-        last_timestamp=now,
-    )

@@ -18,6 +18,9 @@ from shoal.errors import WorldUnavailable
 
 logger = logging.getLogger(__name__)
 
+# TLS connections of calls that were broken off take leave of the server.
+FAREWELL_S = 0.25
+
 _UNUSABLE = (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError)
 
 
@@ -51,6 +54,7 @@ async def connect(
     finally:
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
+        await asyncio.sleep(FAREWELL_S)
 
 
 async def _load(

@@ -1,7 +1,6 @@
 """The keys that wait for `watch` to give them out: each waits once."""
 
 import asyncio
-from collections.abc import Iterable
 
 from shoal.cluster import Key
 
@@ -19,11 +18,9 @@ class Keys:
         self._waiting[key] = None
         self._news.set()
 
-    def open(self, first: Iterable[Key]) -> None:
-        """Give out these, and whatever is added."""
+    def open(self) -> None:
+        """Give out what was added, and whatever will be."""
         self._open = True
-        for key in first:
-            self.add(key)
         self._news.set()
 
     def close(self) -> None:

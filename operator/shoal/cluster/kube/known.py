@@ -109,7 +109,7 @@ class Known:
         for informer in self.informers.values():
             await informer.settled.wait()
 
-    def keys(self) -> Iterator[Key]:
+    def resources(self) -> Iterator[Key]:
         """Every resource there is."""
         for fleet in self.fleets.all():
             yield Key(FLEET.name, "", fleet.metadata.name)
