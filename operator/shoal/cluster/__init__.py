@@ -44,6 +44,9 @@ class Cluster(Protocol):
     async def list(self, kind: type[Resource], namespace: str | None = None) -> list[Resource]:
         """Every resource of a kind, by namespace and name."""
 
+    async def unreadable_models(self) -> Sequence[tuple[str, str]]:
+        """Namespace and name of the Models that break the contract of this version."""
+
     async def models_of(self, fleet: str) -> Sequence[Model]:
         """The Models that name a Fleet, by namespace and name, without a look at all others."""
 

@@ -51,6 +51,7 @@ class MemoryCluster:
         self._ledgers: dict[str, Ledger] = {}
         self._reachable: set[str] = set()
         self._answering: set[str] = set()
+        self._unreadable: set[tuple[str, str]] = set()
         self._nodes: tuple[Node, ...] = ()
         self._pods: dict[str, tuple[Pod, ...]] = {}
         self._ray_clusters: dict[str, tuple[RayCluster, ...]] = {}
@@ -64,6 +65,16 @@ class MemoryCluster:
         keys = sorted(key for key in self._texts if key.kind == kind.__name__)
         chosen = (key for key in keys if namespace is None or key.namespace == namespace)
         return [resource for key in chosen if (resource := self._read(kind, key))]
+
+    async def unreadable_models(self) -> Sequence[tuple[str, str]]:
+        return sorted(self._unreadable)
+
+    def make_unreadable(self, namespace: str, name: str) -> None:
+        """A Model says from now on what this version does not know."""
+        key = _key(Model, namespace, name)
+        self._texts.pop(key)
+        self._unreadable.add((namespace, name))
+        self._tell(key)
 
     async def models_of(self, fleet: str) -> Sequence[Model]:
         return [model for model in await self.list(Model) if model.spec.fleet == fleet]

@@ -24,6 +24,7 @@ async def gather_fleet(cluster: Cluster, name: str) -> ObservedFleet | None:
         ray_clusters=await cluster.ray_clusters(fleet),
         namespaces=await _namespaces(cluster, models),
         secrets=await _secrets(cluster, models),
+        unreadable=frozenset(".".join(one) for one in await cluster.unreadable_models()),
     )
 
 

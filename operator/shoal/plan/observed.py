@@ -59,7 +59,8 @@ class ObservedFleet:
 
     `ledger` is None while it cannot be read; `reachable` is what the last probe of the Fleet's own
     address saw. `namespaces` has the labels of the namespaces of its Models, and `secrets` what was
-    found of the Secrets that they name, by namespace and name.
+    found of the Secrets that they name, by namespace and name. `unreadable` are the applications of
+    Models, of whichever Fleet, that this version cannot read.
     """
 
     fleet: Fleet
@@ -72,6 +73,7 @@ class ObservedFleet:
     pods: Sequence[Pod] = ()
     ray_clusters: Sequence[RayCluster] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
     secrets: Mapping[tuple[str, str], FoundSecret] = field(default_factory=dict)
 
     @property

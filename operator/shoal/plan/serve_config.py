@@ -28,7 +28,7 @@ from shoal.plan.ray_cluster.offers import pool_resource
 from shoal.plan.ray_clusters import is_settled
 from shoal.plan.revisions import model_config
 from shoal.plan.scaling import fewest_replicas
-from shoal.plan.told import told_attempt
+from shoal.plan.told import told_application, told_attempt
 
 # Longer than any request may take: what a stopping replica took is finished.
 DRAIN_S = 120
@@ -45,6 +45,7 @@ def serve_config(observed: ObservedFleet, now: datetime) -> dict[str, Any]:
     """The whole configuration of the Fleet's Ray Serve."""
     placed = [(ObservedModel(model, observed), where) for model, where in placed_models(observed)]
     applications = [_application(one, where, now) for one, where in placed if not is_held_back(one)]
+    applications += _carried_over(observed)
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": observed.site.host, "port": observed.site.port},
@@ -53,9 +54,17 @@ def serve_config(observed: ObservedFleet, now: datetime) -> dict[str, Any]:
         "applications": [
             _ledger_application(),
             *(_door_application(observed, *door) for door in doors(observed).items()),
-            *applications,
+            *sorted(applications, key=lambda application: str(application["name"])),
         ],
     }
+
+
+def _carried_over(observed: ObservedFleet) -> list[dict[str, Any]]:
+    """What was told of Models that cannot be read any more: they serve on as they do."""
+    service = observed.ray_service
+    before = service.spec.serve_config if service is not None else ""
+    told = (told_application(before, name) for name in observed.unreadable)
+    return [dict(application) for application in told if application is not None]
 
 
 def _ledger_application() -> dict[str, Any]:

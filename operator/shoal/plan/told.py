@@ -28,16 +28,22 @@ def told_applications(serve_config: str) -> frozenset[str]:
     return frozenset(_applications(serve_config))
 
 
+def told_application(serve_config: str, name: str) -> Mapping[str, Any] | None:
+    """All that was told of one application."""
+    told = _applications(serve_config).get(name)
+    return told.said if told is not None else None
+
+
 class _Told:
     """One application, of which each part is understood once it is asked for."""
 
     def __init__(self, said: Mapping[str, Any]) -> None:
-        self._said = said
+        self.said = said
 
     @cached_property
     def models(self) -> Mapping[str, ModelConfig]:
         try:
-            user_config = self._said["deployments"][0]["user_config"]
+            user_config = self.said["deployments"][0]["user_config"]
             return ModelsConfig.model_validate(user_config).models
         except (LookupError, TypeError, ValueError):
             return {}
@@ -45,7 +51,7 @@ class _Told:
     @cached_property
     def attempt(self) -> int:
         try:
-            return int(self._said["args"]["attempt"])
+            return int(self.said["args"]["attempt"])
         except (LookupError, TypeError, ValueError):
             return 0
 

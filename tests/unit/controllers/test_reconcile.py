@@ -292,3 +292,12 @@ async def test_a_fleet_is_not_called_moved_before_kuberay_saw_its_change(scene):
 async def test_what_is_gone_is_no_error(scene, reconcile):
     assert await reconcile(scene, Key("Any", "ops", "gone"), NOW) is None
     assert scene.writes.total() == 0
+
+
+async def test_a_model_that_cannot_be_read_any_more_serves_on_as_it_did(scene):
+    await scene.begin(a_model("a"), a_model("b"))
+    await reconcile_fleet(scene, FLEET, NOW)
+    before = (await scene.service()).spec.serve_config
+    scene.make_unreadable("ops", "a")
+    await reconcile_fleet(scene, FLEET, NOW)
+    assert (await scene.service()).spec.serve_config == before

@@ -88,6 +88,9 @@ class KubeCluster:
     async def list(self, kind: type[Resource], namespace: str | None = None) -> list[Resource]:
         return self._known.store(kind).all(namespace)
 
+    async def unreadable_models(self) -> Sequence[tuple[str, str]]:
+        return sorted(self._known.models.invalid)
+
     async def models_of(self, fleet: str) -> Sequence[Model]:
         return [model for model in await self.list(Model) if model.spec.fleet == fleet]
 

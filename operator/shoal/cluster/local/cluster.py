@@ -48,6 +48,9 @@ class LocalCluster:
     async def list(self, kind: type[Resource], namespace: str | None = None) -> list[Resource]:
         return self._store.list(kind, namespace)
 
+    async def unreadable_models(self) -> Sequence[tuple[str, str]]:
+        return ()  # they stay as they were last understood
+
     async def models_of(self, fleet: str) -> Sequence[Model]:
         return [model for model in await self.list(Model) if model.spec.fleet == fleet]
 
