@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from testcluster.commands import CommandFailed
+from machine.commands import CommandFailed
 from testcluster.control_plane import ControlPlane
 from testcluster.state import MARK, State, all_states, sweep
 

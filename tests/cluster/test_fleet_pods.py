@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from fleet_pods import CPU_POOL, GPU_POOL, SITE, on_a_cluster
 from kube_world import watched
+from machine.commands import CommandFailed
 from testcluster.binaries import binary
-from testcluster.commands import CommandFailed
 from testcluster.control_plane import ControlPlane
 from testcluster.daemons import Daemon
 

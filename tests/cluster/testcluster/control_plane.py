@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from machine.commands import run
+
 from testcluster import kubeconfig
 from testcluster.binaries import binary, kuberay_config
-from testcluster.commands import run
 from testcluster.daemons import Daemon
 from testcluster.pki import Authority, signing_pair
 from testcluster.state import State
