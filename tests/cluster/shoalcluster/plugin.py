@@ -8,10 +8,12 @@ that fails the run.
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
+from productimages.images import OPERATOR, SERVING, archive
 from testcluster.control_plane import ControlPlane
 from testcluster.node import Node
 
@@ -23,6 +25,8 @@ FIXTURES = {
     "control_plane": API,
     "fresh_control_plane": API,
     "node": NODE,
+    "operator_image": IMAGES_BUILT,
+    "serving_image": IMAGES_BUILT,
     "shoal_node": IMAGES_BUILT,
 }
 # The first test on a node waits for it to start.
@@ -55,6 +59,18 @@ def node() -> Iterator[Node]:
     """
     with Node() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def operator_image() -> Path:
+    """The archive of the operator's image, for `Node.import_image`."""
+    return archive(OPERATOR)
+
+
+@pytest.fixture(scope="session")
+def serving_image() -> Path:
+    """The archive of the serving image."""
+    return archive(SERVING)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +171,7 @@ def _needs(item: pytest.Item) -> list[Need]:
     return [need for need in MARKS.values() if need in found]
 
 
-def _speaking(config: pytest.Config) -> Any:
+def _speaking(config: pytest.Config) -> AbstractContextManager[object]:
     """What is printed meanwhile is seen, not captured."""
     capture = config.pluginmanager.getplugin("capturemanager")
     return capture.global_and_fixture_disabled() if capture else nullcontext()
