@@ -84,6 +84,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
     for mark, need in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: one of the {need.tests}")
+    # xdist's own, which is not there when it is turned off.
+    config.addinivalue_line("markers", "xdist_group(name): run by the same worker")
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(_FromWorkers(config))
 

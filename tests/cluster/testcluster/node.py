@@ -18,7 +18,7 @@ from machine.packages import ensure_packages
 from testcluster import images
 from testcluster.binaries import API, NODE, binary, ensure, kuberay_config, version
 from testcluster.cgroups import make_cgroups
-from testcluster.control_plane import ControlPlane, Place
+from testcluster.control_plane import ALL_RAY, ControlPlane, Place
 from testcluster.daemons import Daemon
 from testcluster.namespaces import Namespaces
 from testcluster.needs import CNI_FOLDER, PACKAGES
@@ -202,7 +202,7 @@ class Node:
         for name in ("rbac", "manager"):
             shutil.copytree(kuberay_config() / name, folder / name)
         (folder / "kustomization.yaml").write_text(self._template("kuberay.yaml"))
-        self.control_plane.install_kuberay_crds()
+        self.control_plane.install_kuberay_crds(ALL_RAY)
         self.kubectl("create", "namespace", KUBERAY_NAMESPACE)
         self.kubectl("apply", "--server-side", "-k", str(folder))
 
