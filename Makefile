@@ -2,10 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := PYTHONPATH=tests/cluster:tests/support $(BIN)/python
 READY := $(VENV)/.ready
 PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
   --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
+# Processes that run tests. All tests that need a Kubernetes API server share one of them, all that
+# run Ray another: more than two processes only share what is left.
+WORKERS ?= 2
 # What builds the images: docker, podman or buildah.
 IMAGE_TOOL ?= docker
 REGISTRY ?= localhost
@@ -21,8 +25,8 @@ help: ## Say what there is
 run: $(READY) ## Serve the sample models on this machine until Ctrl-C; more words for it in ARGS="--port 8001"
 	@$(BIN)/shoal up -f manifests/samples $(ARGS)
 
-test: $(READY) ## Run every test that this machine can run
-	@$(BIN)/pytest
+test: $(READY) ## Run every test that this machine can run; some of them with ARGS="tests/unit -k fleet"
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: $(READY) ## Check style, types and the boundaries between packages
 	@$(BIN)/ruff check
@@ -34,16 +38,10 @@ crds: $(READY) ## Write the CustomResourceDefinitions that shoal.api says, for k
 	@$(BIN)/python -m shoal.crds manifests/crds helm/shoal/files/crds
 
 manifests: crds ## Write what is made of the chart: manifests/install.yaml, and what tests compare with
-	@PYTHONPATH=tests/cluster:tests/support $(BIN)/python -m shoal_chart
+	@$(TOOLS) -m shoal_chart
 
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
-
-cluster: $(READY) ## Start a real Kubernetes on this machine, as root; a shell that reads the lines it prints can use it
-	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up $(ARGS)
-
-cluster-down: $(READY) ## Remove every trace of it
-	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster down
 
 image: ## Build both images, for CPUs; other words in IMAGE_TOOL=podman REGISTRY=my.registry/shoal ARGS="--build-arg BASE=..."
 	$(IMAGE) --file operator/Dockerfile --tag $(REGISTRY)/shoal-operator:$(VERSION) .
@@ -52,11 +50,11 @@ image: ## Build both images, for CPUs; other words in IMAGE_TOOL=podman REGISTRY
 image-gpu: ## Build the serving image for GPUs: several gigabytes of CUDA
 	$(IMAGE) --build-arg VARIANT=gpu --file serving/Dockerfile --tag $(REGISTRY)/shoal-serving:$(VERSION)-gpu .
 
-cluster: $(READY) ## Start a real Kubernetes on this machine, as root; use it with eval "$$(make -s cluster)"
-	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up
+cluster: $(READY) ## Start a Kubernetes with Shoal and its samples on this machine, as root; use it with eval "$(make -s cluster)"
+	@$(TOOLS) -m shoalcluster up
 
 cluster-down: $(READY) ## Remove every trace of it
-	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster down
+	@$(TOOLS) -m shoalcluster down
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows; the images take what the tests ran with
 	@$(PIN) pyproject.toml --extra dev --upgrade --output-file requirements/dev.txt
@@ -70,7 +68,7 @@ clean: ## Remove the environment and caches of this folder
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Shoal needs Python 3.11, 3.12 or 3.13; %s is %d.%d. Name another one: make PYTHON=python3.12 ..." % (sys.executable, *v))'
-	@echo "Making $(VENV) (once; a minute or two) ..."
+	@echo "Making $(VENV) (once; a minute or two) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-deps --no-build-isolation --editable .

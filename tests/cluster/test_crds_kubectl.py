@@ -5,8 +5,8 @@ import time
 import uuid
 
 import pytest
+from machine.commands import CommandFailed
 from refused import URI, a_chat, a_fleet, a_model
-from testcluster.commands import CommandFailed
 
 from shoal.api import Model, parse_resource
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 from fleet_pods import CPU_POOL, GPU_POOL, SITE, on_a_cluster
 from kube_world import watched
+from machine.commands import CommandFailed
 from testcluster.binaries import binary
-from testcluster.commands import CommandFailed
-from testcluster.control_plane import ControlPlane
+from testcluster.control_plane import ALL_RAY, ControlPlane
 from testcluster.daemons import Daemon
 
 from shoal.api import RayService
@@ -44,7 +44,7 @@ EVERYTHING = {
 def cluster():
     """An API server with KubeRay's resources and a namespace of restricted Pod Security."""
     with ControlPlane() as running:
-        running.install_kuberay_crds()
+        running.install_kuberay_crds(ALL_RAY)
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": SITE.namespace, "labels": labels}
         running.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})

@@ -1,26 +1,18 @@
 """The images, built from their Dockerfiles and tried out without a container engine."""
 
 import json
-import os
 import re
 import tarfile
 
 import pytest
+from machine.commands import CommandFailed
 from productimages.images import IMAGES, OPERATOR, SERVING, archive, container
-from productimages.needs import missing
-from productimages.storage import CommandFailed
 
 MEGABYTE = 1_000_000
 INSTALLED = "import importlib.metadata as m; print(*(one.name for one in m.distributions()))"
 LOADED = re.compile(r"^# code object from '?(/opt/[^'\n]+)", re.MULTILINE)
-# A whole run must not leave them out: there they fail, and say what is missing.
-WHY_NOT = None if os.environ.get("CI") == "true" else missing()
 
-# The first test builds what it needs.
-pytestmark = [
-    pytest.mark.skipif(WHY_NOT is not None, reason=f"images cannot be built: {WHY_NOT}"),
-    pytest.mark.timeout(1800),
-]
+pytestmark = pytest.mark.shoal_images
 
 
 @pytest.fixture

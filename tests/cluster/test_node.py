@@ -18,10 +18,11 @@ ENCLOSED = """
 import sys
 from testcluster.namespaces import Namespaces
 from testcluster.network import free_network
-from testcluster.state import State, locked
+from machine.cache import locked
+from testcluster.state import LOCK, State
 
 state = State.create()
-with locked():
+with locked(LOCK):
     network = free_network()
     namespaces = Namespaces(state, network)
     namespaces.start()

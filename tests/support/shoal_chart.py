@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from machine.commands import run
 from testcluster.binaries import binary
-from testcluster.commands import run
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "shoal"

@@ -6,8 +6,8 @@ import time
 
 import pytest
 import yaml
+from machine.commands import CommandFailed
 from shoal_chart import CHART, NAMESPACE, RELEASE, ROOT, setting
-from testcluster.commands import CommandFailed
 
 pytestmark = pytest.mark.kubernetes_api
 

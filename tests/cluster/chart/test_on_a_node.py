@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from productimages.images import OPERATOR, archive
 from shoal_chart import CHART, NAMESPACE, setting
+from shoalcluster.installation import prepare, remove
 from testcluster.node import Node
 
-pytestmark = [pytest.mark.kubernetes_node, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kubernetes_node, pytest.mark.shoal_images]
 
 IMAGES = ("--set=image.tag=dev,servingImage.tag=dev", "--set=image.pullPolicy=Never")
 RELEASE = ("shoal", str(CHART), "--namespace", NAMESPACE, "--wait", "--timeout=3m", *IMAGES)
@@ -18,15 +18,10 @@ OWN = "app.kubernetes.io/instance=shoal"
 
 @pytest.fixture
 def ready(node: Node) -> Iterator[Node]:
-    """A node with the operator's image and an empty namespace; left without them both."""
-    node.import_image(archive(OPERATOR))
-    node.kubectl("create", "namespace", NAMESPACE)
-    node.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+    """A node with the images and an empty namespace; left without Shoal."""
+    prepare(node)
     yield node
-    node.helm("uninstall", "shoal", "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
-    crds = ("fleets.shoal.dev", "models.shoal.dev")
-    node.kubectl("delete", "crd", *crds, "--ignore-not-found", "--timeout=120s")
-    node.kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
+    remove(node)
 
 
 def test_it_is_installed_tested_upgraded_and_removed(ready):

@@ -1,6 +1,7 @@
 """What the chart renders, without a cluster."""
 
 import pytest
+from machine.commands import CommandFailed
 from shoal_chart import (
     CHART,
     EVERYTHING,
@@ -14,7 +15,6 @@ from shoal_chart import (
     render,
     setting,
 )
-from testcluster.commands import CommandFailed
 
 pytestmark = pytest.mark.kubernetes_api
 

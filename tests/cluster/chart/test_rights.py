@@ -4,8 +4,8 @@ import json
 import time
 
 import pytest
+from machine.commands import CommandFailed
 from shoal_chart import NAMESPACE, RELEASE, setting
-from testcluster.commands import CommandFailed
 
 pytestmark = pytest.mark.kubernetes_api
 

@@ -6,7 +6,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from productimages.storage import Storage, run
+from machine.commands import run
+
+from productimages.storage import Storage
 
 DOCKERFILE = Path(__file__).parents[3] / "serving" / "Dockerfile"
 SUITE = "bookworm"

@@ -2,28 +2,32 @@
 
 import hashlib
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from machine.cache import cache_folder, locked
+from machine.packages import ensure_packages
+from machine.progress import say
+
 from productimages.base import BASE, ensure_base
-from productimages.needs import ensure_packages
+from productimages.needs import PACKAGES
 from productimages.pip_settings import lent
-from productimages.storage import Container, Storage, cache_folder, locked
+from productimages.storage import Container, Storage
 
 ROOT = Path(__file__).parents[3]
 # What the Dockerfiles take from the repository after the dependencies.
 SOURCES = (
     "pyproject.toml",
-    "README.md",
     "LICENSE",
     "manifests/samples/models",
     "operator/shoal",
     "serving/shoal_serving",
 )
+# One process at a time builds; the others wait, and find it built.
+LOCK = "images"
 # Of each image: working trees that differ do not take away what the others use.
 KEPT = 3
 
@@ -68,11 +72,11 @@ IMAGES = (OPERATOR, SERVING)
 def archive(image: Image) -> Path:
     """A docker archive of the image, as the repository is now; built if it never was.
 
-    Raises MissingHere where the machine cannot build, CommandFailed when the build fails.
+    Raises PackagesMissing where the machine cannot build, CommandFailed when the build fails.
     """
     path = archives_folder() / f"{image.short_name}-{key(image)}.tar"
     if not path.exists():
-        with locked():
+        with locked(LOCK):
             if not path.exists():
                 _build(image, path)
     os.utime(path)
@@ -83,7 +87,7 @@ def archive(image: Image) -> Path:
 def container(image: Image) -> Iterator[Container]:
     """A container of the image as the repository is now, to run commands in."""
     path = archive(image)
-    with locked(), Storage() as storage:
+    with locked(LOCK), Storage() as storage:
         if not storage.has(_kept_as(path)):
             storage.load(path, _kept_as(path))
         with storage.container(_kept_as(path)) as made:
@@ -118,7 +122,7 @@ def _files(names: Iterable[str]) -> Iterator[Path]:
 
 
 def _build(image: Image, path: Path) -> None:
-    ensure_packages()
+    ensure_packages(PACKAGES)
     began = time.monotonic()
     say(f"building {image.name} ...")
     # Named, so that its layers stay, whatever becomes of the sources.
@@ -145,8 +149,3 @@ def _forget_old_ones(image: Image, storage: Storage) -> None:
     for name in storage.newest_first(image.dependencies)[KEPT:]:
         storage.remove(name)
     storage.prune()
-
-
-def say(text: str) -> None:
-    """Tell whoever waits."""
-    print(f"images: {text}", file=sys.stderr, flush=True)

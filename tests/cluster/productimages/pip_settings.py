@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from productimages.storage import run
+from machine.commands import run
 
 # The options that say where packages come from. A later origin of the same option wins, as in pip.
 LENT = {

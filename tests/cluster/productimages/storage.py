@@ -1,17 +1,13 @@
 """buildah, as root in a chroot, with a storage of its own: no engine, no daemon, no registry."""
 
-import fcntl
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-
-class CommandFailed(Exception):
-    """A command ended with an error; says the end of what it wrote."""
+from machine.cache import cache_folder
+from machine.commands import CommandFailed, run
 
 
 class Storage:
@@ -133,28 +129,3 @@ class Container:
         """Its root filesystem."""
         yield Path(self._storage("mount", self._name).strip())
         self._storage("umount", self._name)
-
-
-def cache_folder() -> Path:
-    """Where everything is kept between runs."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(root) / "shoal-cluster"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@contextmanager
-def locked() -> Iterator[None]:
-    """One process at a time builds; the others wait, and find it built."""
-    with (cache_folder() / "images.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def run(*command: str) -> str:
-    """What the command writes to its standard output; raises CommandFailed."""
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        said = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}".strip()
-        raise CommandFailed(f"{' '.join(command)} ended with {done.returncode}: {said}")
-    return done.stdout

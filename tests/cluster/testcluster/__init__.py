@@ -4,7 +4,7 @@
 API server with what it needs, in about three seconds, several side by side; `node` a whole node,
 in about half a minute, in namespaces of its own. `state` is the folder of one cluster: whatever
 becomes of its owner, everything that was started for it can be found from there, and ended.
-`plugin` gives all that to pytest, `python -m testcluster` to a person.
+`needs` says what a machine must have for that; `kept` is the one cluster that a person keeps.
 
 Nothing here decides what Shoal does, and nothing changes the machine outside of its own folders,
 but for the packages that a node needs.

@@ -1,26 +1,27 @@
 """Programs, built from pinned Go modules once and kept outside the repository.
 
-They lie in `~/.cache/shoal-cluster` (or `$XDG_CACHE_HOME/shoal-cluster`), in a folder per component
-that is named after a digest of its go.mod, go.sum and flags. Cold, everything takes ten minutes on
-two cores; what is there already takes nothing.
+They lie in the cache folder, in a folder per component that is named after a digest of its go.mod,
+go.sum and flags. Cold, everything takes ten minutes on two cores; what is there already takes
+nothing.
 """
 
-import fcntl
 import functools
 import hashlib
 import os
 import re
 import shutil
-import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from testcluster.commands import run
+from machine.cache import cache_folder, locked
+from machine.commands import run
+from machine.progress import say
 
 MODULES = Path(__file__).parents[1] / "go"
+# What one process builds, the others wait for.
+LOCK = "build"
 
 
 @dataclass(frozen=True)
@@ -90,20 +91,12 @@ NODE = (
 )
 
 
-def cache_folder() -> Path:
-    """Where programs are kept between runs."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(root) / "shoal-cluster"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def binary(program: str) -> Path:
     """A program by name, such as `kubectl`; built now if it never was."""
     name = _component_of(program)
     path = component_folder(name) / program
     if not path.exists():
-        with one_at_a_time():
+        with locked(LOCK):
             if not path.exists():
                 _build(name, program, path)
     return path
@@ -119,7 +112,7 @@ def kuberay_config() -> Path:
     """KubeRay's own manifests: `crd/bases`, `rbac` and `manager`, of the pinned version."""
     folder = component_folder("kuberay") / "config"
     if not folder.exists():
-        with one_at_a_time():
+        with locked(LOCK):
             if not folder.exists():
                 _copy_config(folder)
     return folder
@@ -159,14 +152,6 @@ def _component_of(program: str) -> str:
     raise LookupError(f"no program is called {program!r}; there are {', '.join(known)}")
 
 
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Hold the lock of the cache: what one process builds, the others wait for."""
-    with (cache_folder() / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _build(name: str, program: str, path: Path) -> None:
     component = COMPONENTS[name]
     say(f"building {program}, once, into {path.parent} ...")
@@ -204,8 +189,3 @@ def _go(component: str, *args: str) -> str:
     """Run `go` for a component; its own configuration decides where modules come from."""
     environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
     return run("go", *args, cwd=MODULES / component, env=environment)
-
-
-def say(text: str) -> None:
-    """Tell whoever waits."""
-    print(f"test cluster: {text}", file=sys.stderr, flush=True)

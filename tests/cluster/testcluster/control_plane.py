@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from machine.commands import CommandFailed, run
+
 from testcluster import kubeconfig
 from testcluster.binaries import binary, kuberay_config
-from testcluster.commands import run
 from testcluster.daemons import Daemon
 from testcluster.pki import Authority, signing_pair
 from testcluster.state import State
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
+# Each is a megabyte of schema, which an API server takes two seconds of a processor to take in.
+SHOALS_RAY = ("rayclusters", "rayservices")
+ALL_RAY = (*SHOALS_RAY, "rayjobs", "raycronjobs")
 SYSTEM_MASTERS = "system:masters"
 SERVICE_RANGE = "10.96.0.0/24"
 KUBERNETES_SERVICE = "10.96.0.1"
@@ -59,6 +63,7 @@ class ControlPlane:
         self.place = place or Place()
         self._held = _hold_a_port(self.place.address) if self.place.port is None else None
         self.port = self.place.port or (self._held.getsockname()[1] if self._held else 0)
+        self._installed: set[Path] = set()
         self._keep_certificates()
         self.etcd = self._daemon("etcd", self._etcd_flags())
         self.api_server = self._daemon("kube-apiserver", self._api_server_flags())
@@ -177,14 +182,28 @@ class ControlPlane:
         found: dict[str, Any] = json.loads(self.kubectl("get", "-o", "json", *args))
         return found
 
-    def install_crds(self, folder: Path) -> None:
-        """Apply the CRDs of a folder; returns when the API server serves them."""
-        self.kubectl("apply", "--server-side", "-f", str(folder))
-        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(folder))
+    def install_crds(self, *paths: Path) -> None:
+        """Apply the CRDs of files or folders, unless it was done; returns when they are served."""
+        missing = [path for path in paths if path not in self._installed]
+        if missing:
+            files = [word for path in missing for word in ("-f", str(path))]
+            applied = self.kubectl("apply", "--server-side", "-o", "name", *files).split()
+            kinds = ",".join(name.rpartition("/")[2] for name in applied)
+            self.api_server.wait_until(lambda: self._serves(kinds))
+            self._installed.update(missing)
 
-    def install_kuberay_crds(self) -> None:
-        """RayCluster, RayService, RayJob and RayCronJob, as KubeRay's pinned version has them."""
-        self.install_crds(kuberay_config() / "crd" / "bases")
+    def _serves(self, kinds: str) -> bool:
+        """Whether objects can be listed, which is so a while after their CRD is Established."""
+        try:
+            self.kubectl("get", kinds, "--all-namespaces", "-o", "name")
+        except CommandFailed:
+            return False
+        return True
+
+    def install_kuberay_crds(self, plurals: Sequence[str] = SHOALS_RAY) -> None:
+        """Of KubeRay's pinned version: those that Shoal talks about, or others."""
+        bases = kuberay_config() / "crd" / "bases"
+        self.install_crds(*(bases / f"ray.io_{plural}.yaml" for plural in plurals))
 
     def install_shoal_crds(self) -> None:
         """Shoal's own, from `manifests/crds`."""

@@ -7,7 +7,9 @@ import platform
 import tarfile
 from pathlib import Path
 
-from testcluster.binaries import binary, component_folder, one_at_a_time, version
+from machine.cache import locked
+
+from testcluster.binaries import LOCK, binary, component_folder, version
 
 # Nobody on this machine; images that must not run as root need a number.
 NOBODY = "65532:65532"
@@ -31,7 +33,7 @@ def static_image(component: str, program: str, name: str, entrypoint: str) -> Pa
     """A docker archive of a program at `/entrypoint`, kept beside the program."""
     executable = binary(program)
     path = component_folder(component) / f"{program}.tar"
-    with one_at_a_time():
+    with locked(LOCK):
         if not path.exists():
             partial = path.with_suffix(".partial")
             _write_archive(partial, name, entrypoint, _layer(executable, entrypoint))

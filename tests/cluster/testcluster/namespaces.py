@@ -6,8 +6,9 @@ container. It ends with the first process in there, which nothing but a small `p
 
 from pathlib import Path
 
+from machine.commands import run
+
 from testcluster.binaries import binary
-from testcluster.commands import run
 from testcluster.daemons import Daemon
 from testcluster.network import Network
 from testcluster.state import State

@@ -1,28 +1,28 @@
-"""What a machine must have for which tests, and what of it is missing here."""
+"""What a machine must have for a cluster, and what of it is missing here."""
 
-import os
 import re
 import shutil
-import sys
-from enum import StrEnum
+
+from machine.commands import CommandFailed, run
+from machine.packages import not_installable
+from machine.rights import not_linux_root
 
 from testcluster.binaries import MODULES
-from testcluster.commands import CommandFailed, run
+
+CNI_FOLDER = "/usr/lib/cni"
+# What a node takes from the distribution.
+PACKAGES = {
+    "runc": "runc",
+    f"{CNI_FOLDER}/bridge": "containernetworking-plugins",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "conntrack": "conntrack",
+    "nsenter": "util-linux",
+}
 
 
-class Need(StrEnum):
-    """What a test stands on; the value says it in the summary of a run."""
-
-    API = "tests that need a Kubernetes API server"
-    NODE = "tests that need a Kubernetes node"
-
-
-def missing(need: Need) -> str | None:
-    """Why this machine cannot run such tests; None when it can."""
-    return _missing_go() or (_missing_for_a_node() if need is Need.NODE else None)
-
-
-def _missing_go() -> str | None:
+def missing_for_an_api_server() -> str | None:
+    """Why no API server can run here; None when one can."""
     if shutil.which("go") is None:
         return "Go is not installed"
     wanted = _required_go()
@@ -35,11 +35,17 @@ def _missing_go() -> str | None:
     return None
 
 
-def _missing_for_a_node() -> str | None:
-    if sys.platform != "linux":
-        return f"this is {sys.platform}, not Linux"
-    if os.geteuid() != 0:
-        return "this is not root"
+def missing_for_a_node() -> str | None:
+    """Why no node can run here; None when one can."""
+    return (
+        missing_for_an_api_server()
+        or not_linux_root()
+        or not_installable(PACKAGES)
+        or _missing_namespaces()
+    )
+
+
+def _missing_namespaces() -> str | None:
     try:
         run("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "true")
     except (OSError, CommandFailed) as error:

@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from testcluster.commands import run
+from machine.commands import run
 
 # From the range that is set aside for testing networks, so that it is nobody's real address.
 RANGE = ipaddress.IPv4Network("198.19.0.0/16")

@@ -11,16 +11,19 @@ import shutil
 from pathlib import Path
 from string import Template
 
+from machine.cache import locked
+from machine.commands import CommandFailed
+from machine.packages import ensure_packages
+
 from testcluster import images
 from testcluster.binaries import API, NODE, binary, ensure, kuberay_config, version
 from testcluster.cgroups import make_cgroups
-from testcluster.commands import CommandFailed
-from testcluster.control_plane import ControlPlane, Place
+from testcluster.control_plane import ALL_RAY, ControlPlane, Place
 from testcluster.daemons import Daemon
 from testcluster.namespaces import Namespaces
+from testcluster.needs import CNI_FOLDER, PACKAGES
 from testcluster.network import free_network
-from testcluster.packages import CNI_FOLDER, ensure_packages
-from testcluster.state import State, locked
+from testcluster.state import LOCK, State
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 NAME = "node-0"
@@ -35,7 +38,7 @@ class Node:
     """Use it as a context, or `start` and `stop` it."""
 
     def __init__(self) -> None:
-        ensure_packages()
+        ensure_packages(PACKAGES)
         ensure((*API, *NODE))
         self.state = State.create()
         self._daemons: list[Daemon] = []
@@ -132,7 +135,7 @@ class Node:
     # How it is made.
 
     def _start_namespaces(self) -> None:
-        with locked():
+        with locked(LOCK):
             self.network = free_network()
             self.namespaces = Namespaces(self.state, self.network)
             self.namespaces.start()
@@ -199,7 +202,7 @@ class Node:
         for name in ("rbac", "manager"):
             shutil.copytree(kuberay_config() / name, folder / name)
         (folder / "kustomization.yaml").write_text(self._template("kuberay.yaml"))
-        self.control_plane.install_kuberay_crds()
+        self.control_plane.install_kuberay_crds(ALL_RAY)
         self.kubectl("create", "namespace", KUBERAY_NAMESPACE)
         self.kubectl("apply", "--server-side", "-k", str(folder))
 

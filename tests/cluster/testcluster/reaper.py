@@ -8,15 +8,16 @@ import sys
 from pathlib import Path
 
 import psutil
+from machine.cache import locked
 
-from testcluster.state import State, locked
+from testcluster.state import LOCK, State
 
 
 def main(owner: int, root: Path) -> None:
     """Return when the owner is gone and nothing of the cluster is left."""
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(owner).wait()
-    with locked():
+    with locked(LOCK):
         if root.exists():
             State(root).end()
 

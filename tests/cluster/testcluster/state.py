@@ -10,7 +10,6 @@ the repository instead, and stays until somebody there asks for its end.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -18,21 +17,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+from machine.cache import locked
 
-from testcluster.binaries import cache_folder
 from testcluster.cgroups import remove_cgroups
 from testcluster.network import remove_cable
 
 PREFIX = "shoal-cluster-"
 MARK = "SHOAL_TEST_CLUSTER"
 OWNER = "owner.json"
+# Of all clusters of this user: none is made or swept by another meanwhile.
+LOCK = "clusters"
 CHECKOUT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 30.0
 # psutil derives when a process started from the time of boot, which clock steps may shift a little.
@@ -49,7 +48,7 @@ class State:
     @classmethod
     def create(cls) -> "State":
         """A new folder, after what dead owners left has been ended."""
-        with locked():
+        with locked(LOCK):
             sweep_locked()
             state = cls(Path(tempfile.mkdtemp(prefix=PREFIX)))
             state.root.chmod(0o755)
@@ -142,7 +141,7 @@ def all_states() -> list[State]:
 
 def sweep() -> None:
     """End what dead owners left."""
-    with locked():
+    with locked(LOCK):
         sweep_locked()
 
 
@@ -151,14 +150,6 @@ def sweep_locked() -> None:
     for state in all_states():
         if not state.is_alive():
             state.end()
-
-
-@contextmanager
-def locked() -> Iterator[None]:
-    """Hold the lock of all clusters of this user: none is made or swept by another meanwhile."""
-    with (cache_folder() / "clusters.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _watch(root: Path) -> subprocess.Popen[bytes]:

@@ -1,30 +1,34 @@
 """pytest's share: the fixtures, and one line that says which tests this machine cannot run.
 
-A test needs what its fixtures need, or what it is marked with: `kubernetes_api`, `kubernetes_node`.
-Tests whose needs are not met are deselected; where `CI` is true that fails the run.
+A test needs what its fixtures need, and what it is marked with: `kubernetes_api`,
+`kubernetes_node`, `shoal_images`. Tests whose needs are not met are deselected; where `CI` is true
+that fails the run.
 """
 
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
-
-from testcluster import binaries
+from productimages.images import OPERATOR, SERVING, archive
 from testcluster.control_plane import ControlPlane
-from testcluster.needs import Need, missing
 from testcluster.node import Node
-from testcluster.packages import ensure_packages
 
-MARKS = {"kubernetes_api": Need.API, "kubernetes_node": Need.NODE}
+from shoalcluster.installation import installed
+from shoalcluster.needs import API, IMAGES_BUILT, NODE, Need
+
+MARKS = {"kubernetes_api": API, "kubernetes_node": NODE, "shoal_images": IMAGES_BUILT}
 FIXTURES = {
-    "control_plane": Need.API,
-    "fresh_control_plane": Need.API,
-    "node": Need.NODE,
+    "control_plane": API,
+    "fresh_control_plane": API,
+    "node": NODE,
+    "operator_image": IMAGES_BUILT,
+    "serving_image": IMAGES_BUILT,
+    "shoal_node": IMAGES_BUILT,
 }
-PROGRAMS = {Need.API: binaries.API, Need.NODE: (*binaries.API, *binaries.NODE)}
 # The first test on a node waits for it to start.
 NODE_TIMEOUT_S = 600
 LEFT_OUT = pytest.StashKey[Counter[str]]()
@@ -57,26 +61,59 @@ def node() -> Iterator[Node]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def operator_image() -> Path:
+    """The archive of the operator's image, for `Node.import_image`."""
+    return archive(OPERATOR)
+
+
+@pytest.fixture(scope="session")
+def serving_image() -> Path:
+    """The archive of the serving image."""
+    return archive(SERVING)
+
+
+@pytest.fixture(scope="module")
+def shoal_node(node: Node) -> Iterator[Node]:
+    """The node with Shoal, from the chart and its own images; gone after the module."""
+    with installed(node):
+        yield node
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
-    config.addinivalue_line("markers", "kubernetes_api: the test starts an API server of its own")
-    config.addinivalue_line("markers", "kubernetes_node: the test starts a node of its own")
+    for mark, need in MARKS.items():
+        config.addinivalue_line("markers", f"{mark}: one of the {need.tests}")
+    # xdist's own, which is not there when it is turned off.
+    config.addinivalue_line("markers", "xdist_group(name): run by the same worker")
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(_FromWorkers(config))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what this machine cannot run."""
-    needs = {item: need for item in items if (need := _need(item))}
-    reasons = {need: reason for need in set(needs.values()) if (reason := missing(need))}
-    left_out = {item: need for item, need in needs.items() if need in reasons}
-    for item in (item for item, need in needs.items() if need is Need.NODE):
-        if item.get_closest_marker("timeout") is None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Say which tests belong together, before xdist asks; in the end, leave out what cannot run."""
+    needs = {item: found for item in items if (found := _needs(item))}
+    for item, found in needs.items():
+        item.add_marker(pytest.mark.xdist_group(found[-1].group))
+        if NODE in found and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(NODE_TIMEOUT_S))
+    yield
+    _leave_out(config, items, {item: needs[item] for item in items if item in needs})
+
+
+def _leave_out(
+    config: pytest.Config, items: list[pytest.Item], needs: dict[pytest.Item, list[Need]]
+) -> None:
+    reasons = {need: need.missing() for need in {one for found in needs.values() for one in found}}
+    unmet = {item: [one for one in found if reasons[one]] for item, found in needs.items()}
+    left_out = {item: found[0] for item, found in unmet.items() if found}
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
-    config.stash[LEFT_OUT].update(f"{need} ({reasons[need]})" for need in left_out.values())
+    told = (f"{need.tests} ({reasons[need]})" for need in left_out.values())
+    config.stash[LEFT_OUT].update(told)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -84,11 +121,11 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     """Build what is missing, before any test and outside of its time limit."""
     if session.config.option.collectonly:
         return
-    needs = {need for item in session.items if (need := _need(item))}
+    found = {need for item in session.items for need in _needs(item)}
     with _speaking(session.config):
-        if Need.NODE in needs:
-            ensure_packages()
-        binaries.ensure(program for need in needs for program in PROGRAMS[need])
+        for need in MARKS.values():
+            if need in found:
+                need.prepare()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,14 +165,15 @@ class _FromWorkers:
         self._config.stash[LEFT_OUT] |= told
 
 
-def _need(item: pytest.Item) -> Need | None:
+def _needs(item: pytest.Item) -> list[Need]:
+    """In the order of MARKS."""
     names = {mark.name for mark in item.iter_markers()}
     found = {MARKS[name] for name in names & MARKS.keys()}
     found |= {FIXTURES[name] for name in FIXTURES.keys() & set(getattr(item, "fixturenames", ()))}
-    return max(found, key=list(Need).index, default=None)
+    return [need for need in MARKS.values() if need in found]
 
 
-def _speaking(config: pytest.Config) -> Any:
+def _speaking(config: pytest.Config) -> AbstractContextManager[object]:
     """What is printed meanwhile is seen, not captured."""
     capture = config.pluginmanager.getplugin("capturemanager")
     return capture.global_and_fixture_disabled() if capture else nullcontext()
