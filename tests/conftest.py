@@ -4,4 +4,4 @@ import os
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-pytest_plugins = ["testcluster.plugin"]
+pytest_plugins = ["testcluster.plugin", "productimages.plugin"]
