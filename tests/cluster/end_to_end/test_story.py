@@ -1,0 +1,346 @@
+"""From `helm install` to `helm uninstall`, as a platform engineer and a model owner live it.
+
+The tests are told in order. Each leaves Models and the Fleet well for the next; the last removes
+everything. Under load no request may fail: nobody asks twice.
+"""
+
+import http
+import json
+import time
+
+import httpx
+import numpy as np
+import pytest
+import yaml
+from model_store import SAMPLES, broken_classifier, classifier
+from shoal_on_a_node import (
+    FLEET,
+    LITTLE,
+    NAMESPACE,
+    PATIENCE_S,
+    PRIVATE,
+    TEAM,
+    condition,
+    eventually,
+    name_of,
+)
+from shoal_on_a_node import (
+    SAMPLES as MANIFESTS,
+)
+from tritonclient.http import InferenceServerClient, InferInput
+
+pytestmark = [pytest.mark.kubernetes_node, pytest.mark.timeout(900)]
+
+TRIAGE = "/ops/alarm-triage"
+DIGITS = "/ops/digits/v2/models/digits/infer"
+ALARM = {"inputs": "could not create temporary file: the device has no free space"}
+INSIDE = """\
+import json, urllib.request
+body = json.dumps({"inputs": "the device has no free space"}).encode()
+url = "http://default.shoal-system.svc:8000/ops/alarm-triage"
+print(urllib.request.urlopen(urllib.request.Request(url, body), timeout=30).read().decode())
+"""
+
+
+KILL_GCS = """\
+import os, pathlib
+for said in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if said.read_bytes().split(b"\\0")[0].endswith(b"gcs_server"):
+        os.kill(int(said.parent.name), 9)
+"""
+NEXT_IMAGE = "localhost/shoal-serving:next"
+GPU_POOL = {
+    "name": "l4",
+    "workers": {"min": 0, "max": 1},
+    "gpu": {"product": "NVIDIA-L4", "count": 1},
+    "resources": {"cpu": "2", "memory": "2Gi"},
+    "template": {"spec": {"containers": [LITTLE]}},
+}
+# 2 GiB of 23,034 MiB.
+PLACEMENT = {"pool": "l4", "gpuMemory": "2Gi", "gpuShare": 0.089}
+
+
+# What people's own Models and Fleets are kept in, and who led.
+STAY = {
+    "APIService//v1alpha1.shoal.dev",
+    "CustomResourceDefinition//fleets.shoal.dev",
+    "CustomResourceDefinition//models.shoal.dev",
+    f"Lease/{NAMESPACE}/shoal-operator",
+}
+
+
+def label(answer):
+    """What a classifier says first."""
+    return answer[0][0]["label"]
+
+
+def test_the_chart_is_installed_where_pod_security_is_restricted(shoal):
+    deployment = shoal.get("deployment", "shoal-operator", "-n", NAMESPACE)
+    assert deployment["status"]["availableReplicas"] == deployment["spec"]["replicas"] == 2
+    assert "Succeeded" in shoal.node.helm("test", "shoal", "--namespace", NAMESPACE)
+
+
+def test_a_fleet_and_its_models_become_ready(serving):
+    fleet = serving.get("fleet", FLEET)["status"]
+    assert fleet["url"] == f"http://{FLEET}.{NAMESPACE}.svc:8000"
+    assert serving.status("digits")["url"] == f"{fleet['url']}/ops/digits"
+    eventually(lambda: counts(serving) == ({"total": 2, "ready": 2}, 2), "they are counted")
+
+
+def test_tritonclient_gets_real_answers_through_the_service(serving):
+    address = serving.url("/ops/digits").removeprefix("http://")
+    (image,) = json.loads((SAMPLES / "digits" / "sample.json").read_bytes())["inputs"]
+    picture = np.array(image["data"], np.float32).reshape(image["shape"])
+    with InferenceServerClient(address) as client:
+        given = InferInput("image", image["shape"], "FP32").set_data_from_numpy(picture)
+        assert client.infer("digits", [given]).as_numpy("digit").tolist() == [3]
+
+
+def test_a_pod_gets_answers_by_the_fleets_name(serving):
+    container = {
+        "name": "asks",
+        "image": "localhost/shoal-operator:dev",
+        "imagePullPolicy": "Never",
+        "command": ["python", "-c", INSIDE],
+    }
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    metadata = {"name": "asks"}
+    serving.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    serving.node.wait_for("jsonpath={.status.phase}=Succeeded", "pod/asks", "-n", TEAM)
+    assert label(json.loads(serving.kubectl("logs", "asks", "-n", TEAM))) == "disk_full"
+    serving.kubectl("delete", "pod", "asks", "-n", TEAM)
+
+
+def test_a_model_of_a_store_that_asks_for_a_token_is_served(serving):
+    serving.wait_until_ready("model/private")
+    assert label(ask(serving, "/ops/private")) == "kept_private"
+    assert serving.store.asked.count((PRIVATE, http.HTTPStatus.UNAUTHORIZED)) == 0
+
+
+def test_a_namespace_that_the_fleet_does_not_allow_is_refused(serving):
+    serving.kubectl("apply", "-n", "default", "-f", str(MANIFESTS / "digits.yaml"))
+    refused = ("condition=Accepted=false", "model/digits", "-n", "default")
+    serving.node.wait_for(*refused)
+    status = serving.get("model", "digits", "-n", "default")["status"]
+    assert condition(status, "Ready")["reason"] == "NamespaceNotAllowed"
+    assert status_of(serving, "/default/digits") == http.HTTPStatus.NOT_FOUND
+    serving.kubectl("delete", "model", "digits", "-n", "default")
+
+
+def test_a_model_on_a_running_fleet_answers_soon(serving):
+    began, said = time.monotonic(), []
+    serving.kubectl("apply", "-n", TEAM, "-f", str(MANIFESTS / "ops-qa.yaml"))
+
+    def answers():
+        reason = serving.condition("ops-qa", "Ready").get("reason")
+        if [one for _, one in said][-1:] != [reason]:
+            said.append((time.monotonic() - began, reason))
+        return status_of(serving, "/ops/ops-qa/v2/health/ready") == http.HTTPStatus.OK
+
+    eventually(answers, "it answers")
+    answered = time.monotonic() - began
+    serving.wait_until_ready("model/ops-qa")
+    told = ", ".join(f"{at:.1f} s {reason}" for at, reason in said)
+    print(f"from kubectl apply: {told}, {answered:.1f} s the first answer")
+    serving.kubectl("delete", "model", "ops-qa", "-n", TEAM)
+
+
+def test_an_idle_model_is_woken_by_a_request(serving):
+    sample = MANIFESTS / "features" / "scale-to-zero.yaml"
+    serving.kubectl("apply", "-n", TEAM, "-f", str(sample))
+    serving.wait_until_ready("model/digits-on-demand")
+    assert serving.condition("digits-on-demand", "Ready")["reason"] == "Idle"
+    assert serving.replicas("digits-on-demand") == {}
+    answer = ask(serving, "/ops/digits-on-demand/v2/models/digits-on-demand/infer", digit())
+    assert answer["outputs"][0]["data"] == [3]
+    assert len(serving.replicas("digits-on-demand")) == 1
+    serving.kubectl("delete", "model", "digits-on-demand", "-n", TEAM)
+
+
+def test_a_new_revision_takes_over_and_no_request_fails(serving):
+    before = serving.status("alarm-triage")["revision"]
+    replicas = serving.replicas("alarm-triage").keys()
+    uri = serving.store.put("/no-space.tar.gz", classifier("no_space"))
+    with serving.no_request_fails(TRIAGE, ALARM, "a new revision") as load:
+        serving.patch("model", "alarm-triage", {"source": {"uri": uri}})
+        serving.wait_until_ready("model/alarm-triage")
+        eventually(lambda: label(load.answers[-1][1]) == "no_space", "it answers")
+    assert serving.status("alarm-triage")["revision"] != before
+    assert serving.replicas("alarm-triage").keys() == replicas
+
+
+def test_a_broken_revision_is_told_and_the_one_before_serves_on(serving):
+    served = serving.condition("alarm-triage", "Ready")["observedGeneration"]
+    sound = serving.get("model", "alarm-triage", "-n", TEAM)["spec"]["source"]["uri"]
+    uri = serving.store.put("/broken.tar.gz", broken_classifier())
+    with serving.no_request_fails(TRIAGE, ALARM, "a broken revision") as load:
+        serving.patch("model", "alarm-triage", {"source": {"uri": uri}})
+        waiting = "condition=Stalled"
+        serving.node.wait_for(waiting, "model/alarm-triage", "-n", TEAM, patience_s=300)
+        ready = serving.condition("alarm-triage", "Ready")
+        assert (ready["status"], ready["observedGeneration"]) == ("True", served)
+        failure = serving.status("alarm-triage")["lastFailure"]
+        assert failure["reason"] == "ModelLoadFailed"
+        assert "model.safetensors is damaged" in failure["message"]
+        assert failure["action"] == "Fetch or save the checkpoint again."
+        serving.patch("model", "alarm-triage", {"source": {"uri": sound}})
+        serving.wait_until_ready("model/alarm-triage")
+    assert "lastFailure" not in serving.status("alarm-triage")
+    assert {label(answer) for _, answer in load.answers} == {"no_space"}
+
+
+def test_it_is_scaled_up_and_down_and_no_request_fails(serving):
+    with serving.no_request_fails(TRIAGE, ALARM, "replicas 1, 2, 1"):
+        for number in (2, 1):
+            serving.kubectl("scale", "-n", TEAM, "model/alarm-triage", f"--replicas={number}")
+            serving.wait_until_ready("model/alarm-triage")
+            eventually(
+                lambda number=number: len(serving.replicas("alarm-triage")) == number,
+                f"{number} replicas serve",
+            )
+
+
+def test_the_operator_is_killed_and_no_request_fails(serving):
+    with serving.no_request_fails(TRIAGE, ALARM, "the operator killed"):
+        killed = ("-l", "app.kubernetes.io/name=shoal", "--force", "--grace-period=0")
+        serving.kubectl("delete", "pod", "-n", NAMESPACE, *killed)
+        serving.node.wait_for("condition=Available", "deployment/shoal-operator", "-n", NAMESPACE)
+        # Whoever leads now does what is wanted.
+        serving.kubectl("scale", "-n", TEAM, "model/alarm-triage", "--replicas=2")
+        serving.wait_until_ready("model/alarm-triage")
+
+
+def test_the_head_is_deleted_and_no_request_fails(serving):
+    head = serving.head()
+    with serving.no_request_fails(TRIAGE, ALARM, "the head deleted"):
+        serving.kubectl("delete", "pod", head, "-n", NAMESPACE, "--force", "--grace-period=0")
+        serving.wait_until_whole()
+        eventually(lambda: has_two_replicas(serving), "the new head knows both replicas")
+    assert serving.head() != head
+
+
+def test_the_gcs_is_killed_and_no_request_fails(serving):
+    before = serving.replicas("alarm-triage").keys()
+    head = serving.head()
+    with serving.no_request_fails(TRIAGE, ALARM, "the GCS killed"):
+        serving.kubectl(
+            *("exec", head, "-n", NAMESPACE, "-c", "ray-head"),
+            *("--", "python", "-c", KILL_GCS),
+        )
+        eventually(lambda: serving.head() not in (None, head), "there is another head")
+        serving.wait_until_whole()
+        eventually(lambda: has_two_replicas(serving), "the new head knows both replicas")
+    assert serving.replicas("alarm-triage").keys() == before
+
+
+def test_a_worker_is_deleted_and_no_request_fails(serving):
+    worker = name_of(serving.pods(node_type="worker")[0])
+    with serving.no_request_fails(TRIAGE, ALARM, "a worker deleted"):
+        serving.kubectl("delete", "pod", worker, "-n", NAMESPACE)
+        serving.wait_until_whole()
+        eventually(lambda: has_two_replicas(serving), "two replicas serve again")
+        serving.wait_until_ready("model/alarm-triage", "model/digits")
+
+
+def test_the_api_server_restarts_and_no_request_fails(serving):
+    before = serving.containers()
+    with serving.no_request_fails(TRIAGE, ALARM, "the API server restarted"):
+        serving.node.control_plane.restart_api_server()
+        serving.patch("model", "alarm-triage", {"batching": {"maxBatchSize": 16}})
+        serving.wait_until_ready("model/alarm-triage")
+    assert serving.containers() == before
+
+
+def test_a_gpu_pool_begins_with_no_worker_and_gets_one_for_a_model(serving):
+    serving.node.pretend_gpus(1, "NVIDIA-L4", 23034)
+    cluster = serving.ray_cluster()
+    pools = serving.get("fleet", FLEET)["spec"]["pools"]
+    serving.patch("fleet", FLEET, {"pools": [*pools, GPU_POOL]})
+    serving.apply(on_gpu("CUDAExecutionProvider"))
+    (pod,) = eventually(lambda: serving.pods(node_type="worker", group="l4"), "a worker is made")
+    limits = pod["spec"]["containers"][0]["resources"]["limits"]
+    assert limits["nvidia.com/gpu"] == "1"
+    assert serving.status("on-gpu")["placement"] == PLACEMENT
+    failed = "the image has no CUDA"
+    failure = eventually(lambda: serving.status("on-gpu").get("lastFailure"), failed)
+    assert "CUDAExecutionProvider" in failure["message"]
+    assert serving.condition("on-gpu", "Ready")["status"] == "False"
+    serving.apply(on_gpu("CPUExecutionProvider"))
+    serving.wait_until_ready("model/on-gpu")
+    assert serving.get("fleet", FLEET)["status"]["gpus"] == 1
+    assert serving.ray_cluster() == cluster
+    serving.kubectl("delete", "model", "on-gpu", "-n", TEAM)
+
+
+def test_the_fleets_image_is_changed_and_no_request_fails(serving):
+    before = serving.ray_cluster()
+    serving.node.ctr("images", "tag", "localhost/shoal-serving:dev", NEXT_IMAGE)
+    with serving.no_request_fails(TRIAGE, ALARM, "another image"):
+        serving.patch("fleet", FLEET, {"ray": {"image": NEXT_IMAGE}})
+        serving.wait_until_ready(f"fleet/{FLEET}")
+        eventually(lambda: serving.ray_cluster() != before, "the address moves on")
+        gone = ("raycluster", before, "-n", NAMESPACE)
+        serving.kubectl("wait", "--for=delete", f"--timeout={PATIENCE_S:.0f}s", *gone)
+        serving.wait_until_ready("model/alarm-triage", "model/digits")
+    assert images(serving.pods(node_type="worker")) == {NEXT_IMAGE}
+
+
+def test_a_deleted_model_is_gone_and_the_others_are_not_touched(serving):
+    before = serving.replicas("digits").keys(), serving.containers()
+    with serving.no_request_fails(DIGITS, digit(), "another Model deleted"):
+        serving.kubectl("delete", "model", "alarm-triage", "-n", TEAM)
+        eventually(lambda: status_of(serving, TRIAGE) == http.HTTPStatus.NOT_FOUND, "it is gone")
+    assert (serving.replicas("digits").keys(), serving.containers()) == before
+
+
+def test_nothing_is_left_but_what_was_meant_to_stay(serving):
+    serving.kubectl("delete", "model", "--all", "-n", TEAM)
+    serving.kubectl("delete", "fleet", FLEET, "--timeout=120s")
+    serving.uninstall()
+    eventually(lambda: left(serving) == STAY, "nothing else is left", tell=lambda: left(serving))
+
+
+def left(shoal):
+    """What the cluster has, and had not before Shoal came."""
+    return shoal.things() - shoal.things_before
+
+
+def counts(shoal):
+    """Of the Fleet's status: its Models, and how many workers run."""
+    status = shoal.get("fleet", FLEET)["status"]
+    return status["models"], status["workers"]["ready"]
+
+
+def has_two_replicas(shoal):
+    """Whether two replicas of alarm-triage say that they serve."""
+    entries = shoal.replicas("alarm-triage").values()
+    return [entry["state"] for entry in entries] == ["Ready", "Ready"]
+
+
+def on_gpu(provider):
+    """The sample of a Model with a share of a GPU, on this Fleet and that execution provider."""
+    sample = yaml.safe_load((MANIFESTS / "features" / "gpu-share.yaml").read_text())
+    runtime = {"executionProviders": [provider]}
+    spec = sample["spec"] | {"fleet": FLEET, "backend": {"onnxRuntime": runtime}}
+    return sample | {"metadata": {"name": "on-gpu"}, "spec": spec}
+
+
+def images(pods):
+    """What their first containers run."""
+    return {pod["spec"]["containers"][0]["image"] for pod in pods}
+
+
+def digit():
+    """A request to the sample digits."""
+    sample = json.loads((SAMPLES / "digits" / "sample.json").read_bytes())
+    return {"inputs": sample["inputs"]}
+
+
+def ask(shoal, path, body=ALARM):
+    """The answer to one request, for which a Model may have to wake up."""
+    return httpx.post(shoal.url(path), json=body, timeout=PATIENCE_S).raise_for_status().json()
+
+
+def status_of(shoal, path):
+    """The status of the answer to one GET."""
+    return httpx.get(shoal.url(path), timeout=30).status_code
