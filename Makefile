@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' operator/shoal/__init
 IMAGE = $(IMAGE_TOOL) build --build-arg VERSION=$(VERSION) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint crds manifests bench image image-gpu cluster cluster-down lock clean
+.PHONY: help run test lint crds manifests bench bench-operator image image-gpu cluster cluster-down lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ manifests: crds ## Write what is made of the chart: manifests/install.yaml, and 
 
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-operator: $(READY) ## Measure the operator with 5,000 Models (15 minutes); fewer with ARGS="--models 100 --fleets 2 --times 1"
+	@PYTHONPATH=tests/cluster:tests/support $(BIN)/python -m bench.control $(ARGS)
 
 cluster: $(READY) ## Start a real Kubernetes on this machine, as root; a shell that reads the lines it prints can use it
 	@PYTHONPATH=tests/cluster $(BIN)/python -m testcluster up $(ARGS)
