@@ -17,7 +17,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' operator/shoal/__init
 IMAGE = $(IMAGE_TOOL) build --build-arg VERSION=$(VERSION) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint crds manifests bench image image-gpu cluster cluster-down lock clean
+.PHONY: help run test lint crds manifests bench bench-operator image image-gpu cluster cluster-down lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ manifests: crds ## Write what is made of the chart: manifests/install.yaml, and 
 
 bench: $(READY) ## Measure Shoal beside the limit and its peers (half an hour); a part alone with ARGS=llm or ARGS=servers
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-operator: $(READY) ## Measure the operator with 5,000 Models (15 minutes); fewer with ARGS="--models 100 --fleets 2 --times 1"
+	@PYTHONPATH=tests/cluster:tests/support $(BIN)/python -m bench.control $(ARGS)
 
 image: ## Build both images, for CPUs; other words in IMAGE_TOOL=podman REGISTRY=my.registry/shoal ARGS="--build-arg BASE=..."
 	$(IMAGE) --file operator/Dockerfile --tag $(REGISTRY)/shoal-operator:$(VERSION) .

@@ -11,37 +11,14 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from operator_process import OperatorProcess, ending, eventually, writes
-from testcluster.control_plane import ControlPlane
+from audited import Audited, writes
+from operator_process import OperatorProcess, ending, eventually
 
 pytestmark = [pytest.mark.kubernetes_api, pytest.mark.timeout(300)]
 
-POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived", "ResponseStarted"],
-    "rules": [
-        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete"]},
-        {"level": "None"},
-    ],
-}
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 YEARS = (1970, 2999)
 SCALE = "/apis/shoal.dev/v1alpha1/namespaces/default/models/busy/scale"
-
-
-class Audited(ControlPlane):
-    """An API server that writes down every write."""
-
-    @property
-    def audit_log(self):
-        return self.state.root / "audit.log"
-
-    def _api_server_flags(self):
-        policy = self.state.root / "audit-policy.json"
-        policy.write_text(json.dumps(POLICY))
-        log = ("--audit-log-path", str(self.audit_log))
-        return (*super()._api_server_flags(), "--audit-policy-file", str(policy), *log)
 
 
 class Field:

@@ -5,30 +5,45 @@ names; this is that proxy, and it answers itself.
 """
 
 import asyncio
+import contextlib
+import hashlib
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from shoal.api import Ledger
 
 
-class Fleets:
-    """Who answers how: `healthy` has the host names of Services whose `/-/healthz` gives 200.
+@dataclass(frozen=True)
+class _Said:
+    """What a ledger says, and the token that opens it."""
 
-    `ledgers` holds, by the host name of a head, the token and what is said; a change wakes whoever
-    waits. `asked` has every URL. Use it as a context.
+    token: str
+    text: str
+    etag: str
+
+
+class Fleets:
+    """Who answers how: `healthy` has the host names of Services whose `/-/healthz`, and whatever
+    else is asked of them, gives 200.
+
+    A ledger says things by the host name of its head; a change wakes whoever waits for it. `asked`
+    has every URL. Use it as a context.
     """
 
     def __init__(self) -> None:
         self.healthy: set[str] = set()
         self.asked: list[str] = []
-        self._ledgers: dict[str, tuple[str, Ledger]] = {}
+        self._ledgers: dict[str, _Said] = {}
         self._changed = asyncio.Event()
 
     def say(self, head: str, token: str, ledger: Ledger | None) -> None:
         """What the ledger on a head says from now on, to who has the token; None: nothing."""
         self._ledgers.pop(head, None)
         if ledger is not None:
-            self._ledgers[head] = (token, ledger)
+            text = ledger.model_dump_json(by_alias=True)
+            etag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+            self._ledgers[head] = _Said(token, text, etag)
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -54,21 +69,20 @@ class Fleets:
         return web.Response(status=200 if request.url.host in self.healthy else 503)
 
     async def _ledger(self, request: web.BaseRequest) -> web.Response:
-        host, known = request.url.host, request.headers.get("if-none-match", "")
-        wait = float(request.query.get("wait", "0"))
-        if host in self._ledgers and _etag(self._ledgers[host][1]) == known:
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except TimeoutError:
-                return web.Response(status=304, headers={"etag": known})
-        if host not in self._ledgers:
+        host, known = request.url.host or "", request.headers.get("if-none-match", "")
+        await self._news(host, known, float(request.query.get("wait", "0")))
+        said = self._ledgers.get(host)
+        if said is None:
             return web.Response(status=503)
-        token, ledger = self._ledgers[host]
-        if request.headers.get("authorization") != f"Bearer {token}":
+        if said.etag == known:
+            return web.Response(status=304, headers={"etag": known})
+        if request.headers.get("authorization") != f"Bearer {said.token}":
             return web.Response(status=401)
-        text = ledger.model_dump_json(by_alias=True)
-        return web.Response(text=text, headers={"etag": _etag(ledger)})
+        return web.Response(text=said.text, headers={"etag": said.etag})
 
-
-def _etag(ledger: Ledger) -> str:
-    return f'W/"{hash(ledger.model_dump_json())}"'
+    async def _news(self, host: str, known: str, seconds: float) -> None:
+        """Return once a ledger says something else than what is known, or after so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (said := self._ledgers.get(host)) is not None and said.etag == known:
+                    await self._changed.wait()

@@ -1,4 +1,4 @@
-"""A real `shoal operator` process, and what it does to an API server that keeps an audit log."""
+"""A real `shoal operator` process."""
 
 import json
 import os
@@ -8,11 +8,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 PATIENCE_S = 60.0
 IMAGE = "registry.example/shoal-serving:1"
@@ -28,19 +29,40 @@ def eventually(check: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
 
 
 class OperatorProcess:
-    """One candidate. `name` is the user that the API server knows it by."""
+    """One candidate. `name` is the user that the API server knows it by.
 
-    def __init__(self, name: str, kubeconfig: Path, namespace: str, log: Path) -> None:
+    `options` are more of its command line, `environment` more of its environment; `under` runs
+    another module before it, as `cProfile`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kubeconfig: Path,
+        namespace: str,
+        log: Path,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self._log = log
         said = ("--namespace", namespace, "--serving-image", IMAGE, "--listen", "127.0.0.1:0")
+        path = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "shoal", "operator", "--kubeconfig", kubeconfig, *said],
+                [
+                    *(sys.executable, *under, "-m", "shoal", "operator"),
+                    *("--kubeconfig", str(kubeconfig), *said, *options),
+                ],
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env=os.environ | path | (environment or {}),
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -54,13 +76,16 @@ class OperatorProcess:
 
     def ask(self, path: str) -> tuple[int, str]:
         """Status and text of `/healthz`, `/readyz` or `/metrics`."""
-        said = eventually(lambda: self.said("its probes are on"))
-        where = said["message"].rpartition(" ")[2]
         try:
-            with urllib.request.urlopen(f"http://{where}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self._probes}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    @cached_property
+    def _probes(self) -> str:
+        said = eventually(lambda: self.said("its probes are on"))
+        return str(said["message"].rpartition(" ")[2])
 
     @property
     def leads(self) -> bool:
@@ -105,26 +130,3 @@ def ending(processes: list[OperatorProcess]) -> Iterator[list[OperatorProcess]]:
     finally:
         for process in processes:
             process.kill()
-
-
-class Write(NamedTuple):
-    """One write that the API server carried out."""
-
-    at: datetime
-    user: str
-    resource: str
-
-
-def writes(audit_log: Path) -> list[Write]:
-    """Every successful write in an audit log, in the order of their beginnings."""
-    events = [json.loads(line) for line in audit_log.read_text().splitlines()]
-    found = [
-        Write(
-            datetime.fromisoformat(event["requestReceivedTimestamp"]),
-            event["user"]["username"],
-            event["objectRef"]["resource"],
-        )
-        for event in events
-        if event["responseStatus"]["code"] < 300
-    ]
-    return sorted(found)

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import httpx
 import yaml
+from machine.commands import CommandFailed
 from model_store import ModelStore, classifier
 from steady_load import SteadyLoad
-from testcluster.commands import CommandFailed
 from testcluster.node import Node
 
 ROOT = Path(__file__).parents[2]

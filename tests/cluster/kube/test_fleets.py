@@ -1,11 +1,13 @@
 """What running Fleets say: reached through their own Service, and the head of its Ray cluster."""
 
 import base64
+import contextlib
 
 import pytest
 from fleet_stand_in import Fleets
-from kube_world import SYSTEM, a_fleet, watched
+from kube_world import FAST, SYSTEM, a_fleet, watched
 
+from shoal.cluster.kube import KubeCluster, connect
 from shoal.testing import a_ledger, a_model, a_replica
 
 MODEL = "ops/it"
@@ -52,6 +54,18 @@ async def test_a_fleet_is_reachable_once_its_own_address_answers(around, fleets,
     await around.told("Fleet", "", name)
 
 
+async def test_nothing_is_given_out_before_every_fleet_was_asked(fleets, server, name):
+    server.apply(*running(name, name))
+    fleets.healthy.add(f"{name}.{SYSTEM}.svc")
+    fleets.say(head(name), "sesame", READY)
+    async with connect(server.kubeconfig) as api:
+        cluster = KubeCluster(api, namespace=SYSTEM, serving_image="serving:1", pace=FAST)
+        async with contextlib.aclosing(cluster.watch()) as keys:
+            await anext(keys)
+            assert await cluster.reachable(name)
+            assert await cluster.ledger(name) == READY
+
+
 async def test_the_ledger_is_read_on_the_head_that_the_service_points_to(
     around, fleets, server, name
 ):
@@ -84,8 +98,12 @@ async def test_a_silent_ledger_is_no_ledger(around, fleets, server, name):
     await around.until(lambda: around.cluster.ledger(name))
     around.keys.clear()
     fleets.say(head(name), "sesame", None)
+
+    async def silent():
+        return await around.cluster.ledger(name) is None
+
+    await around.until(silent)
     await around.told("Fleet", "", name)
-    assert await around.cluster.ledger(name) is None
 
 
 async def test_a_token_that_was_changed_is_read_again(around, fleets, server, name):

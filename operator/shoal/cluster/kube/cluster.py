@@ -210,6 +210,7 @@ class KubeCluster:
 
     async def _open(self) -> None:
         await self._known.settle()
+        await self._fleets.first_answers()
         for key in self._known.resources():
             self._changed(key)
         self._keys.open()

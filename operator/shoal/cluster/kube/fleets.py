@@ -6,6 +6,7 @@ the Service's selector says. Another selector, another head, and the poll begins
 
 import asyncio
 import base64
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 from shoal.api import Ledger
 from shoal.cluster.asking import (
+    ANSWER_S,
     Caller,
     LedgerSource,
     changed_models,
@@ -26,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 TOKEN_KEY = "auth_token"  # noqa: S105  where it is, not what
 SETTLE_S = 0.5
+# Who has not answered by then is silent.
+FIRST_ANSWER_S = SETTLE_S + ANSWER_S
 
 Start = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 ReadSecret = Callable[[str, str], Awaitable[Mapping[str, str] | None]]
@@ -47,6 +51,8 @@ class _Fleet:
     ledger: Ledger | None = None
     reachable: bool = False
     token: str = ""
+    probed: asyncio.Event = field(default_factory=asyncio.Event)
+    read: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Fleets:
@@ -92,6 +98,16 @@ class Fleets:
             kept = fleet if fleet is not None and fleet.line.address == line.address else None
             self._fleets[name] = self._started(name, line, kept)
 
+    async def first_answers(self) -> None:
+        """Return once every Fleet was asked, or did not answer within `FIRST_ANSWER_S`.
+
+        Before that, who says nothing of a Fleet would be taken for a Fleet that says nothing.
+        """
+        asked = [event.wait() for one in self._fleets.values() for event in (one.probed, one.read)]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_ANSWER_S):
+                await asyncio.gather(*asked)
+
     def forget(self) -> None:
         """Follow nobody any more; nothing is known of any Fleet then."""
         for fleet in self._fleets.values():
@@ -106,6 +122,7 @@ class Fleets:
         fleet = _Fleet(line)
         if before is not None:
             fleet.ledger, fleet.reachable = before.ledger, before.reachable
+            fleet.probed, fleet.read = before.probed, before.read
         fleet.tasks = [
             self._start(self._probe(name, fleet)),
             self._start(self._read(name, fleet)),
@@ -114,6 +131,7 @@ class Fleets:
 
     async def _probe(self, name: str, fleet: _Fleet) -> None:
         def take(reachable: bool) -> None:
+            fleet.probed.set()
             if reachable != fleet.reachable:
                 fleet.reachable = reachable
                 self._changed(name)
@@ -123,6 +141,7 @@ class Fleets:
 
     async def _read(self, name: str, fleet: _Fleet) -> None:
         def take(ledger: Ledger | None) -> None:
+            fleet.read.set()
             before, fleet.ledger = fleet.ledger, ledger
             if (before is None) != (ledger is None):
                 self._changed(name)
