@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
   --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-# Processes that run tests. All tests that need a Kubernetes API server share one of them, all that
-# run Ray another: more than two processes only share what is left.
+# Processes that run tests: one for what needs an API server and one for what runs Ray; both, and any
+# more, for what is left.
 WORKERS ?= 2
 # What builds the images: docker, podman or buildah.
 IMAGE_TOOL ?= docker
@@ -26,7 +26,7 @@ run: $(READY) ## Serve the sample models on this machine until Ctrl-C; more word
 	@$(BIN)/shoal up -f manifests/samples $(ARGS)
 
 test: $(READY) ## Run every test that this machine can run; some of them with ARGS="tests/unit -k fleet"
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) $(ARGS)
 
 lint: $(READY) ## Check style, types and the boundaries between packages
 	@$(BIN)/ruff check

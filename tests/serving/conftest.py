@@ -32,13 +32,10 @@ PATIENCE_S = 120.0
 SPARE = "spare"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs them all, so there is one platform."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(300))
-            item.add_marker(pytest.mark.xdist_group("ray"))
 
 
 def free_port() -> int:

@@ -44,6 +44,8 @@ def remove(node: Node) -> None:
     gone = ("--ignore-not-found", PATIENCE)
     if "models.shoal.dev" in node.kubectl("get", "crd", "-o", "name"):
         node.kubectl("delete", "models,fleets", "--all", "--all-namespaces", PATIENCE)
+    # Nobody is served any more: workers need not wait for requests to end.
+    node.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--grace-period=1", *gone)
     node.helm("uninstall", "shoal", "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
     node.kubectl("delete", "crd", "models.shoal.dev", "fleets.shoal.dev", *gone)
     node.kubectl("delete", "namespace", NAMESPACE, *gone)

@@ -14,14 +14,12 @@ from testcluster import needs as of_clusters
 class Need:
     """`tests` are those that have it, in the words of a run's summary.
 
-    `missing` says why this machine cannot run them, `prepare` builds what they need. All tests of
-    one `group` run in the same process, one after another, and share what was started.
+    `missing` says why this machine cannot run them, `prepare` builds what they need.
     """
 
     tests: str
     missing: Callable[[], str | None]
     prepare: Callable[[], None]
-    group: str
 
 
 def _prepare_api() -> None:
@@ -43,15 +41,10 @@ API = Need(
     "tests that need a Kubernetes API server",
     of_clusters.missing_for_an_api_server,
     _prepare_api,
-    group="kubernetes",
 )
-# A Ray cluster takes both processors of a small machine: there is never more than one.
 NODE = Need(
     "tests that need a Kubernetes node",
     of_clusters.missing_for_a_node,
     _prepare_node,
-    group="ray",
 )
-IMAGES_BUILT = Need(
-    "tests that need Shoal's images", of_images.missing, _prepare_images, group="ray"
-)
+IMAGES_BUILT = Need("tests that need Shoal's images", of_images.missing, _prepare_images)

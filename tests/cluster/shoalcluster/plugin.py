@@ -84,29 +84,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
     for mark, need in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: one of the {need.tests}")
-    # xdist's own, which is not there when it is turned off.
-    config.addinivalue_line("markers", "xdist_group(name): run by the same worker")
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(_FromWorkers(config))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> Generator[None, None, None]:
-    """Say which tests belong together, before xdist asks; in the end, leave out what cannot run."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this machine cannot run."""
     needs = {item: found for item in items if (found := _needs(item))}
     for item, found in needs.items():
-        item.add_marker(pytest.mark.xdist_group(found[-1].group))
         if NODE in found and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(NODE_TIMEOUT_S))
-    yield
-    _leave_out(config, items, {item: needs[item] for item in items if item in needs})
-
-
-def _leave_out(
-    config: pytest.Config, items: list[pytest.Item], needs: dict[pytest.Item, list[Need]]
-) -> None:
     reasons = {need: need.missing() for need in {one for found in needs.values() for one in found}}
     unmet = {item: [one for one in found if reasons[one]] for item, found in needs.items()}
     left_out = {item: found[0] for item, found in unmet.items() if found}
