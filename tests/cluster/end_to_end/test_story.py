@@ -84,7 +84,7 @@ def test_a_fleet_and_its_models_become_ready(serving):
     fleet = serving.get("fleet", FLEET)["status"]
     assert fleet["url"] == f"http://{FLEET}.{NAMESPACE}.svc:8000"
     assert serving.status("digits")["url"] == f"{fleet['url']}/ops/digits"
-    eventually(lambda: counts(serving) == ({"total": 2, "ready": 2}, 2), "they are counted")
+    eventually(lambda: counts(serving) == ({"total": 3, "ready": 3}, 2), "they are counted")
 
 
 def test_tritonclient_gets_real_answers_through_the_service(serving):
