@@ -10,11 +10,26 @@ from shoal.plan.observed import ObservedFleet
 from shoal.plan.serving_cluster import serving_cluster
 
 
+# Ray Serve's words for applications that are on their way.
+UNFINISHED = frozenset({"NOT_STARTED", "DEPLOYING"})
+
+
 def is_settled(service: RayService | None) -> bool:
     """Whether its status speaks of what it was told last."""
     if service is None:
         return False
     return service.status.observed_generation == service.metadata.generation
+
+
+def is_building(service: RayService | None) -> bool:
+    """Whether Ray Serve still builds some application: it has no deployments yet. Told anything at
+    all, Ray Serve would cancel that and begin anew.
+    """
+    if service is None:
+        return False
+    applications = service.status.told.application_statuses.values()
+    unbuilt = (one for one in applications if not one.serve_deployment_statuses)
+    return not is_settled(service) or any(one.status in UNFINISHED for one in unbuilt)
 
 
 def is_starting(service: RayService | None) -> bool:

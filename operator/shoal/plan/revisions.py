@@ -19,12 +19,13 @@ from shoal.api import (
 )
 from shoal.api.model import Digest
 from shoal.plan.observed import ObservedModel
+from shoal.plan.ray_clusters import is_building
 
 
 def model_config(observed: ObservedModel, told: ModelConfig | None) -> ModelConfig:
     """The configuration of one Model, given what its replicas were told before and say now."""
     meta = observed.model.metadata
-    proven = _proven(told, observed.replicas) if told is not None and told.uid == meta.uid else None
+    proven = _proven(told, observed) if told is not None and told.uid == meta.uid else None
     wanted = _wanted(observed.model, proven)
     return ModelConfig(
         namespace=meta.namespace or "",
@@ -69,15 +70,18 @@ def _cached_adapters(
     return {name: known[name] for name in same if name in known}
 
 
-def _proven(told: ModelConfig, replicas: Sequence[ReplicaReport]) -> ModelRevision | None:
+def _proven(told: ModelConfig, observed: ObservedModel) -> ModelRevision | None:
     """The newest revision that was seen to serve, with the digest of its bytes.
 
-    While a replica loads, nothing new counts: a changed configuration would begin its load anew.
+    While a replica loads, or any application of the Fleet is being built, nothing new counts: a
+    changed configuration would begin that anew.
     """
     known = told.fallback or (told.wanted if told.wanted.cached else None)
-    if any(entry.state is ReplicaState.LOADING for entry in replicas):
+    loads = any(entry.state is ReplicaState.LOADING for entry in observed.replicas)
+    service = observed.fleet.ray_service if observed.fleet is not None else None
+    if loads or is_building(service):
         return known
-    return _seen(told.wanted, replicas) or known
+    return _seen(told.wanted, observed.replicas) or known
 
 
 def _seen(revision: ModelRevision, replicas: Sequence[ReplicaReport]) -> ModelRevision | None:

@@ -3,7 +3,8 @@
 import pytest
 
 from shoal.api import Generation
-from shoal.testing import DIGEST, a_failure, a_replica
+from shoal.api.rayservice import ApplicationStatus
+from shoal.testing import DIGEST, a_failure, a_replica, an_application
 
 OTHER = "sha256:" + "b" * 64
 
@@ -135,6 +136,14 @@ def test_a_replica_that_loads_is_not_told_to_begin_anew(served):
     assert served.config() == before
     served.replicas = [a_replica(served.model)] * 2
     assert uris(served.config()) == ("next", None)
+
+
+def test_an_application_that_is_built_is_not_begun_anew(world):
+    serve(world)
+    world.application = ApplicationStatus(status="DEPLOYING")
+    assert world.config().wanted.cached is None
+    world.application = an_application("DEPLOYING")
+    assert world.config().wanted.cached == DIGEST
 
 
 def test_replicas_of_other_bytes_do_not_move_the_pin(served):
