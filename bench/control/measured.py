@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 from audited import Audited, writes
@@ -19,7 +19,8 @@ _LINE = re.compile(r"^(\w+)\{(.*)\} (\S+)$")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
-class Counts(NamedTuple):
+@dataclass(frozen=True)
+class Counts:
     """What an operator counted since it started. The calls of its Lease are left out."""
 
     reads: int
@@ -30,7 +31,8 @@ class Counts(NamedTuple):
     fleets: int
 
     def since(self, before: "Counts") -> "Counts":
-        return Counts(*(now - then for now, then in zip(self, before, strict=True)))
+        then = asdict(before)
+        return Counts(**{name: value - then[name] for name, value in asdict(self).items()})
 
 
 class Measured:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from bench.control.crowd import Size
 from bench.control.measured import Counts
@@ -35,7 +35,8 @@ class Rest:
     written: Mapping[str, int]
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True)
+class Change:
     """Seconds after the call, until the RayService and the Model's status had it."""
 
     told: float
