@@ -268,7 +268,7 @@ def test_a_gpu_pool_begins_with_no_worker_and_gets_one_for_a_model(serving):
     assert serving.condition("on-gpu", "Ready")["status"] == "False"
     serving.apply(on_gpu("CPUExecutionProvider"))
     serving.wait_until_ready("model/on-gpu")
-    assert serving.get("fleet", FLEET)["status"]["gpus"] == 1
+    eventually(lambda: serving.get("fleet", FLEET)["status"]["gpus"] == 1, "its GPU is counted")
     assert serving.ray_cluster() == cluster
     serving.kubectl("delete", "model", "on-gpu", "-n", TEAM)
 
@@ -296,6 +296,7 @@ def test_a_deleted_model_is_gone_and_the_others_are_not_touched(serving):
 
 def test_nothing_is_left_but_what_was_meant_to_stay(serving):
     serving.kubectl("delete", "model", "--all", "-n", TEAM)
+    serving.kubectl("delete", "secret", "model-store", "-n", TEAM)
     serving.kubectl("delete", "fleet", FLEET, "--timeout=120s")
     serving.uninstall()
     eventually(lambda: left(serving) == STAY, "nothing else is left", tell=lambda: left(serving))
