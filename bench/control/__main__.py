@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from testcluster import binaries
-from testcluster.needs import Need, missing
+from testcluster.needs import missing_for_an_api_server
 
 from bench import machine
 from bench.control.crowd import Size
@@ -20,7 +20,7 @@ OUT = Path(__file__).parents[1] / "out"
 
 def main() -> int:
     given = _given()
-    if (reason := missing(Need.API)) is not None:
+    if (reason := missing_for_an_api_server()) is not None:
         print(f"no Kubernetes API server can be made here: {reason}", file=sys.stderr)
         return 1
     binaries.ensure(binaries.API)
