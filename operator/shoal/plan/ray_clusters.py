@@ -9,7 +9,6 @@ from shoal.api.rayservice import ApplicationStatus, RayCondition, ServiceStatus
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.serving_cluster import serving_cluster
 
-
 # Ray Serve's words for applications that are on their way.
 UNFINISHED = frozenset({"NOT_STARTED", "DEPLOYING"})
 
