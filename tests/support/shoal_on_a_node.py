@@ -151,11 +151,9 @@ class ShoalOnANode:
         eventually(whole, "the head and the workers are ready", tell=self.said_of_pods)
 
     def containers(self) -> set[str]:
-        """The ids of the containers of all the Fleet's pods."""
-        labels = f"shoal.dev/fleet={FLEET}"
-        pods = self.get("pods", "-n", NAMESPACE, "-l", labels)["items"]
-        said = (one for pod in pods for one in pod["status"]["containerStatuses"])
-        return {one["containerID"] for one in said}
+        """The ids of the containers of the head and of the workers that are always there."""
+        pods = self.pods(node_type="head") + self.pods(node_type="worker", group="cpu")
+        return {one["containerID"] for pod in pods for one in pod["status"]["containerStatuses"]}
 
     def ray_cluster(self) -> str:
         """The name of the Ray cluster that the address leads to."""

@@ -5,7 +5,6 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -45,16 +44,18 @@ class SteadyLoad:
         return time.monotonic() - self._began
 
     @property
-    def longest_gap(self) -> float:
-        """The longest time without an answer, in seconds."""
-        return longest_gap([0.0, *(moment for moment, _ in self.answers), self.elapsed])
+    def longest_gap(self) -> tuple[float, float]:
+        """The longest time without an answer, and when it began, in seconds."""
+        moments = sorted([0.0, *(moment for moment, _ in self.answers), self.elapsed])
+        return max((b - a, a) for a, b in itertools.pairwise(moments))
 
     def report(self, what: str) -> str:
         """In a line."""
         kinds = dict(Counter(kind for _, kind in self.failures))
         total = len(self.answers) + len(self.failures)
-        gap = self.longest_gap
-        return f"{what}: {len(self.failures)} of {total} failed {kinds}, longest gap {gap:.2f} s"
+        gap, at = self.longest_gap
+        told = f"longest gap {gap:.2f} s at {at:.0f} s of {self.elapsed:.0f} s"
+        return f"{what}: {len(self.failures)} of {total} failed {kinds}, {told}"
 
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
@@ -82,8 +83,3 @@ class SteadyLoad:
             self.answers.append((self.elapsed, answer))
         else:
             self.failures.append((self.elapsed, f"{kind} {response.status}"))
-
-
-def longest_gap(moments: Sequence[float]) -> float:
-    """The longest time between two moments that follow each other."""
-    return max((b - a for a, b in itertools.pairwise(sorted(moments))), default=0.0)
