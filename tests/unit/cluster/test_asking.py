@@ -166,3 +166,18 @@ def test_a_heartbeat_changes_no_model():
     assert not changed_models(READY, later)
     assert changed_models(READY, LOADING) == {KEY}
     assert changed_models(None, READY) == changed_models(READY, None) == {KEY}
+
+
+async def test_only_who_is_told_to_heeds_the_proxy_of_the_environment(caller, monkeypatch):
+    async def well(request, number):
+        return web.Response()
+
+    heeding = Caller(trust_env=True)
+    async with serving(well) as (proxy, requests):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "near.invalid")
+        assert await heeding.answers("http://far.invalid/-/healthz")
+        assert not await heeding.answers("http://near.invalid/-/healthz")
+        assert not await caller.answers("http://far.invalid/-/healthz")
+    assert [request.url.host for request in requests] == ["far.invalid"]
+    await heeding.close()
