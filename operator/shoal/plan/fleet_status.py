@@ -6,6 +6,7 @@ from shoal.api import (
     Condition,
     ConditionType,
     FleetStatus,
+    PoolInventory,
     Reason,
     find_condition,
     is_true,
@@ -26,10 +27,10 @@ _STALLED = frozenset({Reason.CONFIGURATION_REFUSED, Reason.KUBERAY_MISSING, Reas
 
 
 def fleet_status(
-    observed: ObservedFleet, now: datetime, trouble: Refusal | None = None
+    observed: ObservedFleet, now: datetime, trouble: Refusal | None = None, *, told: bool = True
 ) -> FleetStatus:
     """The status of a Fleet, from its RayService, its pods and nodes, the probe of its address, and
-    its Models. `trouble` is what became of telling KubeRay, if that went wrong.
+    its Models. `trouble` is what Kubernetes refused, if it did; `told`: not the RayService.
     """
     fleet = observed.fleet
     provisioned = provisioned_condition(observed, trouble)
@@ -48,8 +49,15 @@ def fleet_status(
         models=ModelCount(total=len(observed.models), ready=served),
         workers=_workers(observed),
         gpus=_gpus(observed),
-        inventory=inventory(fleet, observed.nodes) if observed.site.has_pods else (),
+        inventory=_inventory(observed) if told else fleet.status.inventory,
     )
+
+
+def _inventory(observed: ObservedFleet) -> tuple[PoolInventory, ...]:
+    """It goes with what KubeRay was told: by it the next plan sees whether a pool asks for other
+    GPUs than its Models were placed on.
+    """
+    return inventory(observed.fleet, observed.nodes) if observed.site.has_pods else ()
 
 
 def _ready(observed: ObservedFleet, provisioned: Condition) -> Condition:

@@ -25,6 +25,7 @@ from shoal.errors import AccessDenied, KindMissing, WorldUnavailable
 from shoal.testing import (
     DIGEST,
     NOW,
+    POD_SITE,
     a_failure,
     a_fleet,
     a_ledger,
@@ -268,6 +269,30 @@ async def test_what_kubernetes_refuses_is_told_and_fails(in_pods, verb, error, r
     fleet = await scene.fleet()
     provisioned = find_condition(fleet.status.conditions, ConditionType.PROVISIONED)
     assert provisioned.reason == "Provisioning"
+
+
+async def test_an_object_that_is_refused_keeps_no_model_from_being_served(in_pods):
+    scene = in_pods
+    await scene.begin()
+    await reconcile_fleet(scene, FLEET, NOW)
+    scene.refuses["keep"] = KindMissing("HTTPRoute", "install the Gateway API")
+    await scene.apply(a_model("second"))
+    with pytest.raises(KindMissing):
+        await reconcile_fleet(scene, FLEET, NOW)
+    assert "ops.second" in (await scene.service()).spec.serve_config
+    fleet = await scene.fleet()
+    assert fleet.status.models.total == 2
+    provisioned = find_condition(fleet.status.conditions, ConditionType.PROVISIONED)
+    assert provisioned.reason == "ConfigurationRefused"
+
+
+async def test_the_first_ray_service_waits_for_its_token_and_its_policies(in_pods):
+    scene = in_pods
+    await scene.begin()
+    scene.refuses["keep"] = AccessDenied("not allowed to patch networkpolicies")
+    with pytest.raises(AccessDenied):
+        await reconcile_fleet(scene, FLEET, NOW)
+    assert await scene.get(RayService, POD_SITE.namespace, "default") is None
 
 
 async def test_a_fleet_is_not_called_moved_before_kuberay_saw_its_change(scene):
