@@ -251,7 +251,7 @@ class WorkerCount(Wire):
 
 
 class PoolInventory(Wire):
-    """What a pool is made of. What its GPUs are is kept while the nodes are away."""
+    """What a pool is made of. What its GPUs are is kept while no node tells it."""
 
     name: str
     """The pool."""
@@ -266,7 +266,10 @@ class PoolInventory(Wire):
     """What these GPUs are, as the node label `nvidia.com/gpu.product` names them."""
 
     gpu_memory: int | None = None
-    """Memory of one of them, in bytes."""
+    """Memory of one of them, in bytes: of the smallest that was seen."""
+
+    asked: str = ""
+    """Which GPUs the pool asked for when this was learnt; asked for others, it is forgotten."""
 
 
 class FleetStatus(Wire):

@@ -1,11 +1,12 @@
 """Which pool of a Fleet holds a Model, and which part of a GPU each of its replicas has.
 
 It is the first pool, in the Fleet's order, that can hold a replica. A Model stays on its pool while
-it still fits there, so that another pool moves nobody.
+it still fits there, so that another pool moves nobody; and what its replicas were told stays while
+neither the Model nor the pool asks for anything else, so that a node moves nobody either.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shoal.api import Model, Reason, Resources
 from shoal.plan.offers import Offer
@@ -37,6 +38,24 @@ def place(model: Model, offers: Sequence[Offer]) -> Place | Refusal:
         return _place(asked, staying[0])
     fit = _fitting(asked, _open(asked, offers))
     return fit if isinstance(fit, Refusal) else _place(asked, fit[0])
+
+
+def stay(model: Model, told: Place, offers: Sequence[Offer]) -> Place | None:
+    """The place that was told, in the words of today; None if workers cannot hold a replica now.
+
+    What is known of GPUs has no say: it may have changed, or be missing for a while.
+    """
+    asked = model.spec.resources
+    here = [one for one in offers if one.pool == told.pool]
+    if isinstance(_left_by(WORKER_RULES, asked, here), Refusal):
+        return None
+    fit = _fitting(asked, here)
+    now = fit if isinstance(fit, Refusal) else _place(asked, fit[0])
+    if isinstance(now, Place) and (now.share, now.gpus) == (told.share, told.gpus):
+        return now
+    other = now.message if isinstance(now, Refusal) else f"It would be another now: {now.words}"
+    part = f"{told.share:g} of one GPU" if told.share is not None else f"{told.gpus} GPUs"
+    return replace(told, words=f"Pool {told.pool}, {part}, as it was told before. {other}")
 
 
 def _open(asked: Resources, offers: Sequence[Offer]) -> Sequence[Offer]:

@@ -16,10 +16,11 @@ from shoal.api.model import ModelFacts, Placement, ReplicaCount
 from shoal.plan.acceptance import refusal
 from shoal.plan.conditions import condition
 from shoal.plan.failures import failure_of
-from shoal.plan.fitting import Place, place
+from shoal.plan.fitting import Place
 from shoal.plan.loaded import loaded_condition
 from shoal.plan.observed import DEPLOY_FAILED, ObservedModel, is_wanted, key_of
 from shoal.plan.offers import offers
+from shoal.plan.placement import place_of
 from shoal.plan.public_address import public_address
 from shoal.plan.ready import ready_condition
 from shoal.plan.refusal import Refusal
@@ -34,7 +35,7 @@ def model_status(observed: ObservedModel, now: datetime) -> ModelStatus:
     if not is_wanted(observed.model):
         return _suspended(observed.model, now)
     assert observed.fleet is not None
-    where = place(observed.model, offers(observed.fleet))
+    where = place_of(observed, offers(observed.fleet))
     if isinstance(where, Refusal):
         return _unplaced(observed.model, where, now)
     return _served(observed, where, now)

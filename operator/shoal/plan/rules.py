@@ -77,7 +77,7 @@ def _unknown(gpu: Gpu, offers: Sequence[Offer]) -> str:
     pools = ", ".join(one.pool for one in offers)
     return (
         f"Needs {in_words(_share(gpu))} on one GPU; how much those of pool {pools} have is not "
-        "known, because none of its nodes was seen yet. Say gpu.memory in the Fleet's pool."
+        "known, because no node of it told so yet. Say gpu.memory in the Fleet's pool."
     )
 
 

@@ -34,6 +34,12 @@ def told_application(serve_config: str, name: str) -> Mapping[str, Any] | None:
     return told.said if told is not None else None
 
 
+def told_actor_options(serve_config: str, application: str) -> Mapping[str, Any]:
+    """What each replica of an application was told that it has of a worker; Ray's own words."""
+    told = _applications(serve_config).get(application)
+    return told.actor_options if told is not None else {}
+
+
 class _Told:
     """One application, of which each part is understood once it is asked for."""
 
@@ -47,6 +53,14 @@ class _Told:
             return ModelsConfig.model_validate(user_config).models
         except (LookupError, TypeError, ValueError):
             return {}
+
+    @cached_property
+    def actor_options(self) -> Mapping[str, Any]:
+        try:
+            options = self.said["deployments"][0]["ray_actor_options"]
+        except (LookupError, TypeError):
+            return {}
+        return options if isinstance(options, Mapping) else {}
 
     @cached_property
     def attempt(self) -> int:
