@@ -257,6 +257,9 @@ class ModelCount(Wire):
     ready: int = 0
     """Models that are Ready."""
 
+    bytes: int = 0
+    """The most that all of them would take of the configuration, in bytes."""
+
 
 class WorkerCount(Wire):
     """Ray nodes that should run, and those that do."""

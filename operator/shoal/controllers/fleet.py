@@ -5,6 +5,7 @@ import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shoal.api import Reason
 from shoal.cluster import Cluster, Key
 from shoal.controllers.gather import gather_fleet
 from shoal.errors import WorldUnavailable
@@ -35,7 +36,7 @@ async def reconcile_fleet(cluster: Cluster, key: Key, now: datetime) -> timedelt
     await _report(cluster, applied, now, trouble_of(refused) if refused else None)
     if refused is not None:
         raise refused
-    return RETRY if _has_failed_applications(applied) else None
+    return RETRY if _lacks_a_secret(applied) or _has_failed_applications(applied) else None
 
 
 async def _apply(
@@ -65,6 +66,10 @@ async def _keep(cluster: Cluster, observed: ObservedFleet) -> WorldUnavailable |
     except WorldUnavailable as error:
         return error
     return None
+
+
+def _lacks_a_secret(observed: ObservedFleet) -> bool:
+    return Reason.SECRET_UNAVAILABLE in observed.secrets.values()
 
 
 def _has_failed_applications(observed: ObservedFleet) -> bool:

@@ -16,11 +16,12 @@ from shoal.api.fleet import ModelCount, WorkerCount
 from shoal.api.labels import HEAD_GROUP
 from shoal.plan.conditions import condition
 from shoal.plan.inventory import inventory
-from shoal.plan.observed import ObservedFleet
+from shoal.plan.observed import ObservedFleet, is_wanted
 from shoal.plan.provisioned import provisioned_condition
 from shoal.plan.public_address import public_address
 from shoal.plan.ray_clusters import is_settled, is_upgrading, serving
 from shoal.plan.refusal import Refusal
+from shoal.plan.seats import size_of
 
 # What does not pass by itself.
 _STALLED = frozenset({Reason.CONFIGURATION_REFUSED, Reason.KUBERAY_MISSING, Reason.PODS_FORBIDDEN})
@@ -46,7 +47,7 @@ def fleet_status(
         observed_generation=fleet.metadata.generation,
         conditions=merge_conditions(fleet.status.conditions, conditions, now),
         url=public_address(observed),
-        models=ModelCount(total=len(observed.models), ready=served),
+        models=ModelCount(total=len(observed.models), ready=served, bytes=_bytes(observed)),
         workers=_workers(observed),
         gpus=_gpus(observed),
         inventory=_inventory(observed) if told else fleet.status.inventory,
@@ -95,6 +96,10 @@ def _progress(
     cause = ready if provisioned.status == "True" else provisioned
     kind = ConditionType.STALLED if cause.reason in _STALLED else ConditionType.RECONCILING
     return (condition(observed.fleet, kind, True, cause.reason, cause.message),)
+
+
+def _bytes(observed: ObservedFleet) -> int:
+    return sum(size_of(model) for model in observed.models if is_wanted(model))
 
 
 def _workers(observed: ObservedFleet) -> WorkerCount:

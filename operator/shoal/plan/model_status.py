@@ -20,7 +20,7 @@ from shoal.plan.fitting import Place
 from shoal.plan.loaded import loaded_condition
 from shoal.plan.observed import DEPLOY_FAILED, ObservedModel, is_wanted, key_of
 from shoal.plan.offers import offers
-from shoal.plan.placement import place_of
+from shoal.plan.placement import fleet_is_full, place_of
 from shoal.plan.public_address import public_address
 from shoal.plan.ready import ready_condition
 from shoal.plan.refusal import Refusal
@@ -38,6 +38,9 @@ def model_status(observed: ObservedModel, now: datetime) -> ModelStatus:
     where = place_of(observed, offers(observed.fleet))
     if isinstance(where, Refusal):
         return _unplaced(observed.model, where, now)
+    full = fleet_is_full(observed)
+    if full is not None:
+        return _refused(observed.model, full, now)
     return _served(observed, where, now)
 
 
@@ -69,15 +72,20 @@ def _stalled(
 
 
 def _suspended(model: Model, now: datetime) -> ModelStatus:
-    why = "spec.suspend is true" if model.spec.suspend else "spec.replicas is 0"
     conditions = (
         condition(model, ConditionType.ACCEPTED, True, Reason.ACCEPTED),
-        condition(model, ConditionType.READY, False, Reason.SUSPENDED, f"{why}."),
+        condition(model, ConditionType.READY, False, Reason.SUSPENDED, _unwanted(model)),
     )
     return ModelStatus(
         observed_generation=model.metadata.generation,
         conditions=merge_conditions(model.status.conditions, conditions, now),
     )
+
+
+def _unwanted(model: Model) -> str:
+    if model.metadata.deletion_timestamp is not None:
+        return "It is being deleted."
+    return "spec.suspend is true." if model.spec.suspend else "spec.replicas is 0."
 
 
 def _served(observed: ObservedModel, where: Place, now: datetime) -> ModelStatus:

@@ -11,6 +11,7 @@ from shoal.plan.observed import ObservedFleet, ObservedModel, application_of, is
 from shoal.plan.offers import Offer, offers
 from shoal.plan.ray_cluster.offers import pool_resource
 from shoal.plan.refusal import Refusal
+from shoal.plan.seats import no_seat, seated
 from shoal.plan.told import told_actor_options
 
 
@@ -21,13 +22,24 @@ def served_models(observed: ObservedFleet) -> list[Model]:
 
 def placed_models(observed: ObservedFleet) -> list[tuple[Model, Place]]:
     """The Models that the Fleet serves, in a stable order, and where each of them runs."""
+    could = _could_be_served(observed)
+    there = seated(one for one, _ in could)
+    return [(one.model, where) for one, where in could if key_of(one.model) in there]
+
+
+def fleet_is_full(observed: ObservedModel) -> Refusal | None:
+    """Why its Fleet has no place left for a Model that could be served."""
+    could = _could_be_served(observed.fleet) if observed.fleet is not None else []
+    return no_seat(observed.model, [one for one, _ in could])
+
+
+def _could_be_served(observed: ObservedFleet) -> list[tuple[ObservedModel, Place]]:
+    """The Models that nothing speaks against but how many they are."""
     there = offers(observed)
-    accepted = (
-        (model, place_of(ObservedModel(model, observed), there))
-        for model in sorted(observed.models, key=key_of)
-        if is_wanted(model) and refusal(ObservedModel(model, observed)) is None
-    )
-    return [(model, where) for model, where in accepted if isinstance(where, Place)]
+    wanted = sorted(filter(is_wanted, observed.models), key=key_of)
+    accepted = [one for model in wanted if refusal(one := ObservedModel(model, observed)) is None]
+    placed = ((one, place_of(one, there)) for one in accepted)
+    return [(one, where) for one, where in placed if isinstance(where, Place)]
 
 
 def place_of(observed: ObservedModel, there: Sequence[Offer]) -> Place | Refusal:

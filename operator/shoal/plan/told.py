@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from shoal.api import ModelConfig, ModelsConfig
+from shoal.plan.source_secrets import secrets_of_revision
 
 
 def told_model(serve_config: str, application: str, key: str) -> ModelConfig | None:
@@ -38,6 +39,17 @@ def told_actor_options(serve_config: str, application: str) -> Mapping[str, Any]
     """What each replica of an application was told that it has of a worker; Ray's own words."""
     told = _applications(serve_config).get(application)
     return told.actor_options if told is not None else {}
+
+
+def told_secrets(serve_config: str, application: str) -> frozenset[tuple[str, str]]:
+    """Namespace and name of the Secrets that an application's sources name."""
+    told = _applications(serve_config).get(application)
+    return frozenset(
+        (config.namespace, name)
+        for config in (told.models.values() if told is not None else ())
+        for revision in (config.wanted, config.fallback)
+        for name in (secrets_of_revision(revision) if revision is not None else ())
+    )
 
 
 class _Told:

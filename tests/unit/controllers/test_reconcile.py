@@ -1,5 +1,6 @@
 """One reconcile at a time: gather, plan, apply, report."""
 
+import asyncio
 import json
 from datetime import timedelta
 
@@ -207,6 +208,47 @@ async def test_a_model_reads_the_others_only_if_its_fleet_has_too_many(scene):
         await reconcile_model(scene, Key("Model", "ops", name), NOW)
         assert ready(await scene.model(name)).reason == reason
     assert "one-too-many" not in (await scene.service()).spec.serve_config
+
+
+async def test_a_crowd_that_cannot_be_served_takes_no_model_its_place(in_pods):
+    scene = in_pods
+    scene.set_namespace("ops", {"team": "ops"})
+    await scene.begin(*(a_model(f"m-{at:03}", "elsewhere") for at in range(MAX_MODELS)))
+    await scene.apply(a_fleet(allowed_namespaces={"match_labels": {"team": "ops"}}))
+    nowhere = {"uri": "https://models.test/m", "secret_name": "none"}
+    await scene.apply(a_model("without", source=nowhere))
+    await scene.apply(a_model())
+    for _ in range(2):
+        await reconcile_fleet(scene, FLEET, NOW)
+        await reconcile_model(scene, Key("Model", "ops", "without"), NOW)
+        await reconcile_model(scene, MODEL, NOW)
+    observed = await gather_model(scene, "ops", "alarm-triage")
+    assert len(observed.fleet.models) == MAX_MODELS + 1
+    assert ready(await scene.model()).reason == "Starting"
+    assert ready(await scene.model("without")).reason == "SecretNotFound"
+
+
+async def test_a_url_that_hangs_holds_nobody_up(scene, monkeypatch):
+    async def hangs(_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("shoal.controllers.gather.ANSWER_S", 0.01)
+    monkeypatch.setattr(scene, "answers", hangs)
+    await scene.begin()
+    await reconcile_fleet(scene, FLEET, NOW)
+    await scene.serve(a_replica(await scene.model()))
+    await reconcile_model(scene, MODEL, NOW)
+    assert ready(await scene.model()).reason == "Routing"
+
+
+async def test_a_model_that_is_being_deleted_is_served_no_more(scene):
+    await bring_up(scene)
+    model = await scene.model()
+    meta = model.metadata.model_copy(update={"deletion_timestamp": NOW})
+    scene._write("delete", MODEL, model.model_copy(update={"metadata": meta}))
+    await settle(scene)
+    assert "alarm-triage" not in (await scene.service()).spec.serve_config
+    assert ready(await scene.model()).message == "It is being deleted."
 
 
 async def test_a_model_reads_no_nodes_and_its_fleets_pods_only_while_it_waits_for_a_place(in_pods):

@@ -10,7 +10,8 @@ from fleet_pods import CPU_POOL, GPU_POOL, SITE, a_service, on_a_cluster, owned_
 from shoal.api import Reason
 from shoal.plan.owned.manifests import owned_manifests
 from shoal.plan.ray_cluster.service import ray_service
-from shoal.testing import a_model, changed
+from shoal.plan.serve_config import serve_config
+from shoal.testing import NOW, a_model, changed
 
 OPERATOR = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SITE.operator_namespace}}
@@ -130,6 +131,16 @@ def test_a_secret_that_cannot_be_read_is_left_out(why):
     found = {("ops", "hub"): why, ("ops", "other"): {"token": "dG9r"}}
     data = credentials_of(found, with_secret(), with_secret("b", secret="other"))
     assert data == {"ops.other.token": "dG9r"}
+
+
+def test_a_value_that_is_too_large_is_left_out():
+    found = {("ops", "hub"): {"token": "A" * 21848, "username": "A" * 21844}}
+    assert credentials_of(found, with_secret()) == {}
+    config = json.dumps(serve_config(on_a_cluster(models=(with_secret(),)), NOW))
+    served = a_service(serveConfigV2=config)
+    observed = replace(on_a_cluster(models=(with_secret(),), service=served), secrets=found)
+    data = owned_of(observed, "Secret")["default-credentials"]["data"]
+    assert list(data) == ["ops.hub.username"]
 
 
 def test_a_model_that_is_not_served_has_its_credentials_removed():
