@@ -5,12 +5,12 @@ import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shoal.api import Reason
+from shoal.api import Fleet, FleetStatus, Reason
 from shoal.cluster import Cluster, Key
 from shoal.controllers.gather import gather_fleet
-from shoal.errors import WorldUnavailable
+from shoal.errors import ShoalError, WorldUnavailable
 from shoal.plan.events import transitions
-from shoal.plan.fleet_status import fleet_status
+from shoal.plan.fleet_status import fleet_status, unplanned_status
 from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet
 from shoal.plan.owned.manifests import owned_manifests
 from shoal.plan.ray_cluster.service import ray_service
@@ -28,6 +28,17 @@ async def reconcile_fleet(cluster: Cluster, key: Key, now: datetime) -> timedelt
     if observed is None:
         await cluster.collect(key.name)
         return None
+    try:
+        return await _reconcile(cluster, observed, now)
+    except ShoalError:
+        raise
+    except Exception as error:  # A mistake of ours, which others should not look for in the log.
+        problem = str(error) or type(error).__name__
+        await _write(cluster, observed.fleet, unplanned_status(observed.fleet, problem, now), now)
+        raise
+
+
+async def _reconcile(cluster: Cluster, observed: ObservedFleet, now: datetime) -> timedelta | None:
     try:
         applied, refused = await _apply(cluster, observed, now)
     except WorldUnavailable as error:
@@ -87,7 +98,11 @@ async def _report(
     *,
     told: bool = True,
 ) -> None:
-    fleet, status = observed.fleet, fleet_status(observed, now, trouble, told=told)
+    status = fleet_status(observed, now, trouble, told=told)
+    await _write(cluster, observed.fleet, status, now)
+
+
+async def _write(cluster: Cluster, fleet: Fleet, status: FleetStatus, now: datetime) -> None:
     if status != fleet.status:
         await cluster.report(fleet.model_copy(update={"status": status}))
         for event in transitions(fleet, status.conditions, now):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shoal.api import ConditionType, Fleet, Model, RayService, Reason, find_condition, is_true
 from shoal.cluster import Cluster
-from shoal.errors import AccessDenied, WorldUnavailable
+from shoal.errors import AccessDenied, InvalidResource, WorldUnavailable
 from shoal.plan.acceptance import SECRET_REASONS, refusal
 from shoal.plan.observed import FoundSecret, ObservedFleet, ObservedModel, is_wanted, key_of
 from shoal.plan.owned.names import credentials_name
@@ -47,7 +47,10 @@ async def gather_model(cluster: Cluster, namespace: str, name: str) -> ObservedM
     model = await cluster.get(Model, namespace, name)
     if model is None:
         return None
-    fleet = await cluster.get(Fleet, "", model.spec.fleet)
+    try:
+        fleet = await cluster.get(Fleet, "", model.spec.fleet)
+    except InvalidResource as error:
+        return ObservedModel(model, fleet_problem="; ".join(error.problems))
     if fleet is None:
         return ObservedModel(model)
     crowded = is_crowded(fleet)

@@ -28,6 +28,12 @@ def _fleet_exists(observed: ObservedModel) -> Refusal | None:
     if observed.fleet is not None:
         return None
     name = observed.model.spec.fleet
+    if observed.fleet_problem:
+        return Refusal(
+            Reason.INVALID_SPEC,
+            f"Fleet {name!r} breaks the contract of the operator's version: "
+            f"{observed.fleet_problem}. Put that right, or name another Fleet in spec.fleet.",
+        )
     return Refusal(
         Reason.FLEET_NOT_FOUND,
         f"There is no Fleet {name!r}. Create it, or name another in spec.fleet.",

@@ -5,6 +5,7 @@ from datetime import datetime
 from shoal.api import (
     Condition,
     ConditionType,
+    Fleet,
     FleetStatus,
     PoolInventory,
     Reason,
@@ -52,6 +53,28 @@ def fleet_status(
         gpus=_gpus(observed),
         inventory=_inventory(observed) if told else fleet.status.inventory,
     )
+
+
+def unplanned_status(fleet: Fleet, problem: str, now: datetime) -> FleetStatus:
+    """The status of a Fleet of which no plan can be made: what was known of it stays."""
+    message = (
+        f"The operator fails on this Fleet, and leaves what runs as it is: {problem}. Its log says "
+        "where. Undo the last change of the Fleet, or take another version of the operator."
+    )
+    said = fleet.status.conditions
+    before = find_condition(said, ConditionType.READY)
+    refused = condition(fleet, ConditionType.READY, False, Reason.INVALID_SPEC, message)
+    conditions = (
+        condition(fleet, ConditionType.ACCEPTED, False, Reason.INVALID_SPEC, message),
+        *(one for one in said if one.type is ConditionType.PROVISIONED),
+        before if before is not None and before.status == "True" else refused,
+        condition(fleet, ConditionType.STALLED, True, Reason.INVALID_SPEC, message),
+    )
+    update = {
+        "observed_generation": fleet.metadata.generation,
+        "conditions": merge_conditions(said, conditions, now),
+    }
+    return fleet.status.model_copy(update=update)
 
 
 def _inventory(observed: ObservedFleet) -> tuple[PoolInventory, ...]:

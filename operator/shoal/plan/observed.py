@@ -83,14 +83,16 @@ class ObservedFleet:
 
 @dataclass(frozen=True)
 class ObservedModel:
-    """A Model and its Fleet, if that exists. `answers`: a request to the Model's URL got a 200.
+    """A Model and its Fleet, if that exists and can be read; or else its `fleet_problem`.
 
+    `answers`: a request to the Model's URL got a 200.
     What follows from these is worked out once.
     """
 
     model: Model
     fleet: ObservedFleet | None = None
     answers: bool = False
+    fleet_problem: str = ""
 
     @cached_property
     def report(self) -> ModelReport | None:

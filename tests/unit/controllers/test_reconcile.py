@@ -22,7 +22,7 @@ from shoal.cluster.memory import SITE_NAMESPACE
 from shoal.controllers.fleet import RETRY, reconcile_fleet
 from shoal.controllers.gather import gather_model
 from shoal.controllers.model import ROUTING_FIRST, ROUTING_MOST, reconcile_model
-from shoal.errors import AccessDenied, KindMissing, WorldUnavailable
+from shoal.errors import AccessDenied, InvalidResource, KindMissing, WorldUnavailable
 from shoal.testing import (
     DIGEST,
     NOW,
@@ -326,6 +326,53 @@ async def test_an_object_that_is_refused_keeps_no_model_from_being_served(in_pod
     assert fleet.status.models.total == 2
     provisioned = find_condition(fleet.status.conditions, ConditionType.PROVISIONED)
     assert provisioned.reason == "ConfigurationRefused"
+
+
+async def test_a_mistake_of_ours_is_told_to_who_looks_at_the_fleet(scene, monkeypatch):
+    await bring_up(scene)
+    before = (await scene.fleet()).status
+
+    def fails(*_):
+        raise TypeError("no such luck")
+
+    monkeypatch.setattr("shoal.controllers.fleet.serve_config", fails)
+    with pytest.raises(TypeError):
+        await reconcile_fleet(scene, FLEET, NOW)
+    after = (await scene.fleet()).status
+    for kind, status in ((ConditionType.ACCEPTED, "False"), (ConditionType.STALLED, "True")):
+        said = find_condition(after.conditions, kind)
+        assert (said.status, said.reason) == (status, "InvalidSpec")
+        assert "leaves what runs as it is: no such luck." in said.message
+    assert is_true(after.conditions, ConditionType.READY)
+    assert (after.url, after.models) == (before.url, before.models)
+    monkeypatch.undo()
+    await settle(scene)
+    assert (await scene.fleet()).status == before
+
+
+async def test_a_mistake_in_a_new_fleet_leaves_it_unready(scene, monkeypatch):
+    await scene.apply(a_fleet())
+    monkeypatch.setattr("shoal.controllers.fleet.serve_config", {}.pop)
+    with pytest.raises(TypeError):
+        await reconcile_fleet(scene, FLEET, NOW)
+    assert ready(await scene.fleet()).reason == "InvalidSpec"
+
+
+async def test_a_model_says_what_is_wrong_with_its_fleet(scene, monkeypatch):
+    await bring_up(scene)
+    get = scene.get
+
+    async def strict(kind, namespace, name):
+        if kind is Fleet:
+            raise InvalidResource("Fleet default", ("spec.pools: Required value",))
+        return await get(kind, namespace, name)
+
+    monkeypatch.setattr(scene, "get", strict)
+    await reconcile_model(scene, MODEL, NOW)
+    accepted = find_condition((await scene.model()).status.conditions, ConditionType.ACCEPTED)
+    assert (accepted.status, accepted.reason) == ("False", "InvalidSpec")
+    assert "Fleet 'default' breaks the contract" in accepted.message
+    assert "spec.pools: Required value. Put that right" in accepted.message
 
 
 async def test_the_first_ray_service_waits_for_its_token_and_its_policies(in_pods):
