@@ -5,6 +5,7 @@ A configuration that Shoal did not write tells nothing, and so is overwritten.
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -22,6 +23,12 @@ def told_attempt(serve_config: str, application: str) -> int:
     """How often an application was made to try again."""
     told = _applications(serve_config).get(application)
     return told.attempt if told is not None else 0
+
+
+def told_time(serve_config: str, application: str) -> datetime | None:
+    """When an application was last made to try again, if it says so."""
+    told = _applications(serve_config).get(application)
+    return told.tried if told is not None else None
 
 
 def told_applications(serve_config: str) -> frozenset[str]:
@@ -80,6 +87,14 @@ class _Told:
             return int(self.said["args"]["attempt"])
         except (LookupError, TypeError, ValueError):
             return 0
+
+    @cached_property
+    def tried(self) -> datetime | None:
+        try:
+            time = datetime.fromisoformat(self.said["args"]["tried"])
+        except (LookupError, TypeError, ValueError):
+            return None
+        return time if time.tzinfo is not None else None
 
 
 @lru_cache(maxsize=32)  # Every Model of a Fleet asks about the same text.
