@@ -91,8 +91,9 @@ def _gave_up(observed: ObservedModel, failure: Failure | None) -> Cause | None:
 def _no_room(observed: ObservedModel, _: Failure | None) -> Cause | None:
     if not waits_for_room(observed.application):
         return None
-    surge = not observed.current and bool(observed.answering)
-    return no_room(observed, surge)
+    newest = observed.model.metadata.generation
+    served = (entry.served_generation or 0 for entry in observed.answering)
+    return no_room(observed, surge=any(generation < newest for generation in served))
 
 
 def _elsewhere(observed: ObservedModel, _: Failure | None) -> Cause | None:

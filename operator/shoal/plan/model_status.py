@@ -21,6 +21,7 @@ from shoal.plan.loaded import loaded_condition
 from shoal.plan.observed import DEPLOY_FAILED, ObservedModel, is_wanted, key_of
 from shoal.plan.offers import offers
 from shoal.plan.placement import fleet_is_full, place_of
+from shoal.plan.proof import UNPROVEN
 from shoal.plan.public_address import public_address
 from shoal.plan.ready import ready_condition
 from shoal.plan.refusal import Refusal
@@ -143,11 +144,13 @@ def _answering(observed: ObservedModel) -> int:
 
 
 def _revision(observed: ObservedModel, ready: Condition) -> str | None:
-    """What most replicas serve; while an idle Model has none, what they did."""
+    """What most replicas serve; while an idle Model has none, what they did. An address that does
+    not answer for a moment is no reason to forget it.
+    """
     served = Counter(entry.revision for entry in observed.answering)
     if served:
         return served.most_common(1)[0][0]
-    known = observed.report is None or ready.status == "True"
+    known = observed.report is None or ready.status == "True" or ready.reason in UNPROVEN
     return observed.model.status.revision if known else None
 
 
