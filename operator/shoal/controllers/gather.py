@@ -10,7 +10,7 @@ from shoal.errors import AccessDenied, InvalidResource, WorldUnavailable
 from shoal.plan.acceptance import SECRET_REASONS, refusal
 from shoal.plan.observed import FoundSecret, ObservedFleet, ObservedModel, is_wanted, key_of
 from shoal.plan.owned.names import credentials_name
-from shoal.plan.ray_clusters import waits_for_room
+from shoal.plan.ray_states import waits_for_room
 from shoal.plan.seats import is_crowded
 from shoal.plan.source_secrets import secret_names
 from shoal.plan.told import told_applications

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shoal.api import Model, Reason, Resources
+from shoal.plan.needs import GPU_NEEDS, WORKER_NEEDS, Asked, Need
 from shoal.plan.offers import Offer
 from shoal.plan.refusal import Refusal
-from shoal.plan.rules import GPU_RULES, WORKER_RULES, Asked, Rule
 from shoal.plan.sizes import in_words
 
 _PARTS = 10_000  # Ray counts GPUs in ten-thousandths.
@@ -47,7 +47,7 @@ def stay(model: Model, told: Place, offers: Sequence[Offer]) -> Place | None:
     """
     asked = model.spec.resources
     here = [one for one in offers if one.pool == told.pool]
-    if isinstance(_left_by(WORKER_RULES, asked, here), Refusal):
+    if isinstance(_left_by(WORKER_NEEDS, asked, here), Refusal):
         return None
     fit = _fitting(asked, here)
     now = fit if isinstance(fit, Refusal) else _place(asked, fit[0])
@@ -70,17 +70,17 @@ def _fits(asked: Resources, offer: Offer) -> bool:
 
 def _fitting(asked: Resources, offers: Sequence[Offer]) -> Sequence[Offer] | Refusal:
     """The pools that can hold a replica."""
-    left = _left_by(GPU_RULES, asked.gpu, offers) if asked.gpu is not None else offers
-    return left if isinstance(left, Refusal) else _left_by(WORKER_RULES, asked, left)
+    left = _left_by(GPU_NEEDS, asked.gpu, offers) if asked.gpu is not None else offers
+    return left if isinstance(left, Refusal) else _left_by(WORKER_NEEDS, asked, left)
 
 
 def _left_by(
-    rules: Sequence[Rule[Asked]], asked: Asked, offers: Sequence[Offer]
+    needs: Sequence[Need[Asked]], asked: Asked, offers: Sequence[Offer]
 ) -> Sequence[Offer] | Refusal:
-    for rule in rules:
-        fit = [one for one in offers if rule.allows(asked, one)]
+    for need in needs:
+        fit = [one for one in offers if need.allows(asked, one)]
         if not fit:
-            return Refusal(Reason.NO_POOL_FITS, rule.objection(asked, offers))
+            return Refusal(Reason.NO_POOL_FITS, need.objection(asked, offers))
         offers = fit
     return offers
 

@@ -20,7 +20,7 @@ from shoal.plan.inventory import inventory
 from shoal.plan.observed import ObservedFleet, is_wanted
 from shoal.plan.provisioned import provisioned_condition
 from shoal.plan.public_address import public_address
-from shoal.plan.ray_clusters import is_settled, is_upgrading, serving
+from shoal.plan.ray_states import is_settled, is_upgrading, serving
 from shoal.plan.refusal import Refusal
 from shoal.plan.seats import size_of
 

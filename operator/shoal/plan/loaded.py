@@ -15,7 +15,7 @@ from shoal.api.ledger import ReplicaReport
 from shoal.plan.conditions import condition
 from shoal.plan.held_back import is_held_back
 from shoal.plan.observed import DEPLOY_FAILED, ObservedModel
-from shoal.plan.ray_clusters import is_upgrading, refusal_of, waits_for_room
+from shoal.plan.ray_states import is_upgrading, refusal_of, waits_for_room
 from shoal.plan.room import Cause, no_room
 from shoal.plan.scaling import is_idle, wanted_replicas
 

@@ -19,7 +19,7 @@ from shoal.api import (
 )
 from shoal.api.model import Digest
 from shoal.plan.observed import ObservedModel, application_of
-from shoal.plan.ray_clusters import is_building
+from shoal.plan.ray_states import is_building
 from shoal.plan.told import told_attempt
 
 

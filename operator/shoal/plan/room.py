@@ -11,7 +11,7 @@ from shoal.plan.fitting import Place
 from shoal.plan.observed import ObservedFleet, ObservedModel
 from shoal.plan.offers import offers
 from shoal.plan.placement import place_of
-from shoal.plan.ray_clusters import message_of
+from shoal.plan.ray_states import message_of
 
 Cause = tuple[Reason, str]
 

@@ -26,7 +26,7 @@ from shoal.plan.held_back import is_held_back
 from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet, ObservedModel, application_of, key_of
 from shoal.plan.placement import placed_models
 from shoal.plan.ray_cluster.offers import pool_resource
-from shoal.plan.ray_clusters import is_building
+from shoal.plan.ray_states import is_building
 from shoal.plan.revisions import model_config
 from shoal.plan.scaling import fewest_replicas
 from shoal.plan.told import told_application, told_attempt, told_time
