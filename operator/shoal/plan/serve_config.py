@@ -210,4 +210,4 @@ def _attempt(observed: ObservedModel, now: datetime) -> int:
 
 def _wait(attempts: int) -> float:
     """Seconds until the next attempt, after so many that failed."""
-    return min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** min(attempts, 8))
+    return min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempts, 8))
