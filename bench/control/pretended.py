@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from shoal.api import (
     Ledger,
@@ -16,12 +17,7 @@ from shoal.api import (
     ReplicaState,
 )
 from shoal.api.ledger import Bytes
-from shoal.api.rayservice import (
-    ApplicationStatus,
-    DeploymentStatus,
-    RayClusterStatus,
-    ServiceStatus,
-)
+from shoal.api.rayservice import ApplicationStatus, DeploymentStatus, ServiceStatus
 from shoal.api.runtime import DEPLOYMENT, revision_name
 from shoal.api.tensors import Datatype, TensorSpec
 
@@ -30,20 +26,32 @@ _OUT = TensorSpec(name="y", datatype=Datatype.FP32, shape=(-1, 10))
 _RUNNING = ApplicationStatus(
     status="RUNNING", serve_deployment_statuses={DEPLOYMENT: DeploymentStatus(status="HEALTHY")}
 )
-_UP = RayClusterStatus(desired_worker_replicas=1, ready_worker_replicas=1)
 
 
-def ray_cluster_of(service: RayService) -> str:
+def name_of_ray_cluster(service: RayService) -> str:
     """The name of its Ray cluster."""
     return f"{service.metadata.name}-pretended"
+
+
+def ray_cluster_of(service: RayService) -> dict[str, Any]:
+    """Its Ray cluster, whose pods are up."""
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayCluster",
+        "metadata": {
+            "name": name_of_ray_cluster(service),
+            "labels": dict(service.metadata.labels),
+        },
+        "spec": service.spec.ray_cluster_config,
+        "status": {"desiredWorkerReplicas": 1, "readyWorkerReplicas": 1},
+    }
 
 
 def status_of(service: RayService) -> RayServiceStatus:
     """As KubeRay's, once every application runs."""
     config = json.loads(service.spec.serve_config)
     active = ServiceStatus(
-        ray_cluster_name=ray_cluster_of(service),
-        ray_cluster_status=_UP,
+        ray_cluster_name=name_of_ray_cluster(service),
         application_statuses={one["name"]: _RUNNING for one in config["applications"]},
     )
     return RayServiceStatus(

@@ -14,12 +14,17 @@ from pathlib import Path
 
 from fleet_stand_in import Fleets
 
-from bench.control.pretended import ledger_of, ray_cluster_of, status_of
+from bench.control.pretended import (
+    ledger_of,
+    name_of_ray_cluster,
+    ray_cluster_of,
+    status_of,
+)
 from shoal.api import RayService
 from shoal.cluster.kube import Api, connect
 from shoal.cluster.kube.fleets import TOKEN_KEY
 from shoal.cluster.kube.informer import Informer, Pace
-from shoal.cluster.kube.kinds import RAY_SERVICE, SECRET
+from shoal.cluster.kube.kinds import RAY_CLUSTER, RAY_SERVICE, SECRET
 from shoal.cluster.kube.owned import read_one
 from shoal.cluster.kube.reading import read_ray_service
 from shoal.cluster.kube.statuses import write_status
@@ -59,11 +64,21 @@ class KubeRay:
 
     async def _serve(self, name: Name, service: RayService) -> None:
         namespace, fleet = name
-        head = f"{ray_cluster_of(service)}-head-svc.{namespace}.svc"
+        await self._start(namespace, service)
+        head = f"{name_of_ray_cluster(service)}-head-svc.{namespace}.svc"
         self._fleets.say(head, await self._token(name), ledger_of(service, datetime.now(UTC)))
         self._fleets.healthy.add(f"{fleet}.{namespace}.svc")
         status = {"status": status_of(service)}
         await write_status(self._api, RAY_SERVICE, service.model_copy(update=status))
+
+    async def _start(self, namespace: str, service: RayService) -> None:
+        """Make its Ray cluster, with pods that are up at once."""
+        if service.status.active_service_status.ray_cluster_name:
+            return
+        body = ray_cluster_of(service)
+        made = await self._api.call("create", RAY_CLUSTER, namespace, body=body)
+        where = (namespace, body["metadata"]["name"], "status")
+        await self._api.call("update", RAY_CLUSTER, *where, body=made | {"status": body["status"]})
 
     async def _token(self, name: Name) -> str:
         """Of the Fleet, which has it before KubeRay hears of it."""

@@ -1,6 +1,23 @@
-"""KubeRay's RayCluster, as far as the numbers of its workers go."""
+"""KubeRay's RayCluster, as far as its pods go."""
 
 from shoal.api.base import Wire
+
+
+class RayCondition(Wire):
+    """A condition in KubeRay's words (`Ready`, `UpgradeInProgress`, `ReplicaFailure`, ...)."""
+
+    type: str
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class RayClusterStatus(Wire):
+    """What became of the pods."""
+
+    desired_worker_replicas: int = 0
+    ready_worker_replicas: int = 0
+    conditions: tuple[RayCondition, ...] = ()
 
 
 class WorkerGroup(Wire):
@@ -18,3 +35,4 @@ class RayCluster(Wire):
     namespace: str
     name: str
     groups: tuple[WorkerGroup, ...] = ()
+    status: RayClusterStatus = RayClusterStatus()

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from shoal.api.base import Wire
 from shoal.api.metadata import ObjectMeta
+from shoal.api.raycluster import RayCondition
 
 
 class DeploymentStatus(Wire):
@@ -26,28 +27,13 @@ class ApplicationStatus(Wire):
     serve_deployment_statuses: dict[str, DeploymentStatus] = Field(default_factory=dict)
 
 
-class RayCondition(Wire):
-    """A condition in KubeRay's words (`Ready`, `UpgradeInProgress`, `ReplicaFailure`, ...)."""
-
-    type: str
-    status: str = ""
-    reason: str = ""
-    message: str = ""
-
-
-class RayClusterStatus(Wire):
-    """One Ray cluster's pods."""
-
-    desired_worker_replicas: int = 0
-    ready_worker_replicas: int = 0
-    conditions: tuple[RayCondition, ...] = ()
-
-
 class ServiceStatus(Wire):
-    """One Ray cluster of the RayService. No name means that there is none."""
+    """One Ray cluster of the RayService. No name means that there is none.
+
+    What KubeRay copies here of the Ray cluster's own status may be old: RayCluster has it.
+    """
 
     ray_cluster_name: str = ""
-    ray_cluster_status: RayClusterStatus = RayClusterStatus()
     application_statuses: dict[str, ApplicationStatus] = Field(default_factory=dict)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shoal.api import Pod, Reason
 from shoal.plan.observed import ObservedFleet
-from shoal.plan.ray_states import condition_of
+from shoal.plan.ray_states import condition_of, pods_of
 from shoal.plan.refusal import Refusal
 
 # What to do, by how the problem begins.
@@ -20,11 +20,11 @@ def pod_trouble(observed: ObservedFleet) -> Refusal | None:
     """Of the Ray cluster that is being started, or else of the one that serves."""
     if observed.ray_service is None:
         return None
-    told = observed.ray_service.status.told
-    failure = condition_of(told.ray_cluster_status.conditions, "ReplicaFailure")
+    name = observed.ray_service.status.told.ray_cluster_name
+    failure = condition_of(pods_of(observed, name).conditions, "ReplicaFailure")
     if failure is not None and failure.status == "True" and "Create" in failure.reason:
         return _not_created(observed, failure.message)
-    pods = [pod for pod in observed.pods if pod.ray_cluster == told.ray_cluster_name]
+    pods = [pod for pod in observed.pods if pod.ray_cluster == name]
     waiting = [pod for pod in pods if pod.problem and not pod.ready]
     return _waiting(observed, waiting, len(pods)) if waiting else None
 

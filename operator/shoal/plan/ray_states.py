@@ -5,7 +5,8 @@ pending one is told of Models then, and KubeRay moves on once all of them run th
 """
 
 from shoal.api import RayService
-from shoal.api.rayservice import ApplicationStatus, RayCondition, ServiceStatus
+from shoal.api.raycluster import RayClusterStatus, RayCondition
+from shoal.api.rayservice import ApplicationStatus, ServiceStatus
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.serving_cluster import serving_cluster
 
@@ -54,6 +55,12 @@ def serving(observed: ObservedFleet) -> ServiceStatus:
     if name and pending.ray_cluster_name == name:
         return pending
     return status.active_service_status
+
+
+def pods_of(observed: ObservedFleet, ray_cluster: str) -> RayClusterStatus:
+    """What KubeRay says of the pods of one Ray cluster."""
+    found = (one.status for one in observed.ray_clusters if one.name == ray_cluster)
+    return next(found, RayClusterStatus())
 
 
 def refusal_of(service: RayService | None) -> str:

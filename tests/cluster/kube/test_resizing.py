@@ -102,5 +102,17 @@ async def test_a_ray_cluster_that_changes_concerns_its_fleet(server, ray_cluster
         await world.told("Fleet", "", ray_cluster)
 
 
+async def test_what_kuberay_says_of_its_pods_is_known(server, ray_cluster):
+    async with watched(server.kubeconfig) as world:
+        await known(world, ray_cluster)
+        world.keys.clear()
+        status = json.dumps({"status": {"desiredWorkerReplicas": 2, "readyWorkerReplicas": 1}})
+        words = ("patch", "raycluster", ray_cluster, "-n", SYSTEM, "--subresource=status")
+        server.kubectl(*words, "--type=merge", "-p", status)
+        await world.told("Fleet", "", ray_cluster)
+        (now,) = await world.cluster.ray_clusters(a_fleet(ray_cluster))
+    assert (now.status.desired_worker_replicas, now.status.ready_worker_replicas) == (2, 1)
+
+
 def replaced(path, value):
     return {"op": "replace", "path": path, "value": value}

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from shoal.api import ConditionType, Node, Pod, RayService, RayServiceStatus, Reason, find_condition
+from shoal.api import (
+    ConditionType,
+    Node,
+    Pod,
+    RayCluster,
+    RayService,
+    RayServiceStatus,
+    Reason,
+    find_condition,
+)
 from shoal.plan.fleet_status import fleet_status
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.refusal import Refusal
@@ -83,38 +92,45 @@ def test_the_status_of_a_fleet_that_stands_still_stays():
 
 
 def a_cluster(name, desired=1, ready=1, conditions=(HEAD_READY,), **applications):
-    return {
+    """What its RayService says of a Ray cluster, and what it says itself."""
+    status = {
+        "desiredWorkerReplicas": desired,
+        "readyWorkerReplicas": ready,
+        "conditions": list(conditions),
+    }
+    told = {
         "rayClusterName": name,
-        "rayClusterStatus": {
-            "desiredWorkerReplicas": desired,
-            "readyWorkerReplicas": ready,
-            "conditions": list(conditions),
-        },
+        # A copy which KubeRay made before any worker was ready, and which may stay.
+        "rayClusterStatus": {"desiredWorkerReplicas": 0, "readyWorkerReplicas": 0},
         "applicationStatuses": {
             name.replace("__", ".").replace("_", "-"): said for name, said in applications.items()
         },
     }
+    itself = {"namespace": POD_SITE.namespace, "name": name, "status": status}
+    return told, RayCluster.model_validate(itself)
 
 
 def in_pods(active=None, pending=None, generation=1, conditions=(), **said):
     """A Fleet whose RayService has these Ray clusters. One worker of each is ready."""
+    there = [one for one in (active, pending) if one]
     service = RayService.model_validate(
         {
             "metadata": {"name": "default", "generation": generation},
             "status": {
                 "observedGeneration": said.pop("seen", generation),
-                "activeServiceStatus": active or {},
-                "pendingServiceStatus": pending or {},
+                "activeServiceStatus": active[0] if active else {},
+                "pendingServiceStatus": pending[0] if pending else {},
                 "conditions": conditions,
             },
         }
     )
     pods = [
-        Pod(name=f"{one['rayClusterName']}-w", ray_cluster=one["rayClusterName"], ready=True)
-        for one in (active, pending)
-        if one and one["rayClusterStatus"]["readyWorkerReplicas"]
+        Pod(name=f"{one.name}-w", ray_cluster=one.name, ready=True)
+        for _, one in there
+        if one.status.ready_worker_replicas
     ]
-    surroundings = {"pods": pods, "reachable": True, **said}
+    clusters = [one for _, one in there]
+    surroundings = {"pods": pods, "ray_clusters": clusters, "reachable": True, **said}
     return ObservedFleet(a_fleet(), POD_SITE, ray_service=service, **surroundings)
 
 

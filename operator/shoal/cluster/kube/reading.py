@@ -23,6 +23,7 @@ from shoal.api import (
     parse_resource,
 )
 from shoal.api.labels import FLEET_LABEL, RAY_CLUSTER_LABEL, RAY_GROUP_LABEL
+from shoal.api.raycluster import RayClusterStatus
 from shoal.cluster.kube.store import Raw
 from shoal.errors import InvalidResource
 
@@ -116,6 +117,7 @@ def read_ray_cluster(raw: Raw) -> FleetRayCluster:
         namespace=meta["namespace"],
         name=meta["name"],
         groups=tuple(_read_group(group) for group in groups),
+        status=RayClusterStatus.model_validate(raw.get("status") or {}),
     )
     return FleetRayCluster((meta.get("labels") or {}).get(FLEET_LABEL, ""), cluster)
 
