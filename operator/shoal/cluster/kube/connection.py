@@ -8,20 +8,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from shoal import __version__
 from shoal.cluster.kube.api import Api, Observe
-from shoal.errors import WorldUnavailable
+from shoal.cluster.kubeconfig import MALFORMED, unusable
 
 logger = logging.getLogger(__name__)
 
 # TLS connections of calls that were broken off take leave of the server.
 FAREWELL_S = 0.25
-
-_UNUSABLE = (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError)
 
 
 def _unobserved(verb: str, resource: str, code: int, seconds: float) -> None:
@@ -43,12 +40,12 @@ async def connect(
     configuration = Configuration()
     try:
         loader = await _load(configuration, kubeconfig, context)
-    except _UNUSABLE as error:
-        where = kubeconfig or "the kubeconfig or the pod's account"
-        raise WorldUnavailable(f"{where} does not say how to reach Kubernetes: {error}") from error
+        unopened = ApiClient(configuration)
+    except (config.ConfigException, *MALFORMED) as error:
+        raise unusable(kubeconfig or "the kubeconfig or the pod's account", error) from error
     renewing = asyncio.create_task(_renew(loader, configuration))
     try:
-        async with ApiClient(configuration) as client:
+        async with unopened as client:
             client.user_agent = f"shoal/{__version__}"
             yield Api(client, observe)
     finally:

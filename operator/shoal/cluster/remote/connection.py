@@ -1,7 +1,7 @@
 """A kubeconfig's context as an HTTP client, with the API server's words for what it refuses."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import httpx
 from kubernetes.client import Configuration
 from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
 
+from shoal.cluster.kubeconfig import MALFORMED, unusable
 from shoal.errors import AccessDenied, InvalidResource, WorldUnavailable
 
 TIMEOUT_S = 30.0
@@ -58,22 +59,47 @@ def connect(kubeconfig: Path | None, context: str | None) -> Connection:
     try:
         load_kube_config(path, context, settings, False)
         contexts, current = list_kube_config_contexts(path)
-    except (ConfigException, OSError) as error:
-        raise WorldUnavailable(f"the kubeconfig cannot be used: {error}") from error
+        client = _client(settings)
+    except (ConfigException, *MALFORMED) as error:
+        raise unusable(kubeconfig or "the kubeconfig", error) from error
     chosen = next((one for one in contexts if one["name"] == context), current)
-    return Connection(_client(settings), chosen["context"].get("namespace") or "default")
+    return Connection(client, chosen["context"].get("namespace") or "default")
 
 
 def _client(settings: Configuration) -> httpx.Client:
-    authorization = settings.get_api_key_with_prefix("authorization")
     return httpx.Client(
         base_url=settings.host,
         verify=_tls(settings),
-        headers={"authorization": authorization} if authorization else {},
+        auth=_authorized(settings),
+        event_hooks={"request": [_named(settings.tls_server_name)]},
         timeout=TIMEOUT_S,
         proxy=settings.proxy,
         trust_env=False,
     )
+
+
+def _authorized(settings: Configuration) -> Callable[[httpx.Request], httpx.Request]:
+    """Each request carries the token of its time: a plugin gives another before one expires."""
+
+    def authorize(request: httpx.Request) -> httpx.Request:
+        authorization = settings.get_api_key_with_prefix("BearerToken", "authorization")
+        if authorization:
+            request.headers["authorization"] = authorization
+        return request
+
+    return authorize
+
+
+def _named(server: str | None) -> Callable[[httpx.Request], None]:
+    """By the kubeconfig's `tls-server-name`, where the certificate has another name than its
+    address.
+    """
+
+    def name(request: httpx.Request) -> None:
+        if server:
+            request.extensions["sni_hostname"] = server
+
+    return name
 
 
 def _tls(settings: Configuration) -> ssl.SSLContext:
