@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
-from shoal.cluster.kube.answers import ATTEMPTS, passes, refusal, wait_after
+from shoal.cluster.kube.answers import ATTEMPTS, NOT_FOUND, Refused, passes, refusal, wait_after
 from shoal.cluster.kube.kinds import Kind
 from shoal.errors import WorldUnavailable
 
@@ -101,6 +101,15 @@ class Api:
                     raise refusal(verb, kind, what, code, answer)
             await asyncio.sleep(wait_after(attempt, retry_after))
             attempt += 1
+
+    async def find(self, kind: Kind, namespace: str, name: str) -> Any:
+        """The object as it is now, or None if there is none; raises what `call` does besides."""
+        try:
+            return await self.call("get", kind, namespace, name)
+        except Refused as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
 
     async def watch(
         self, kind: Kind, query: Mapping[str, str], silence_s: float, accept: str = JSON

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from shoal.cluster.kube.answers import INVALID, Refused
 from shoal.cluster.kube.api import APPLY, FIELD_MANAGER, MERGE_PATCH, Api
-from shoal.cluster.kube.comparing import contains, digest_of, has_owners
+from shoal.cluster.kube.comparing import contains, digest_of, has_owners, shares_owner
 from shoal.cluster.kube.kinds import SECRET, Kind
 from shoal.cluster.kube.store import Name, Raw, name_of
+from shoal.errors import WorldUnavailable
 
 APPLIED = "shoal.dev/applied"
 _FORCE = {"force": "true"}
@@ -37,10 +38,15 @@ class Applier:
     async def apply(self, kind: Kind, manifest: Raw, live: Raw | None) -> Raw | None:
         """Bring an object to what is said, whatever it is now; the answer, or None if it is so.
 
+        `live` is None where the stores have none. They see what carries our label only, so the
+        server is asked first: to apply by force would take over what is somebody else's.
+
         Raises:
-            WorldUnavailable: the API server refused, or did not answer.
+            WorldUnavailable: the API server refused, or did not answer, or has an object of that
+                name which is not the owner's.
         """
         digest = digest_of(manifest)
+        live = live or await self._unseen(kind, manifest)
         if live is not None and self._is_so(kind, manifest, digest, live):
             return None
         said = manifest if kind is SECRET else _with_digest(manifest, digest)
@@ -54,6 +60,16 @@ class Applier:
             answer = await self._patch(kind, said, MERGE_PATCH, {})
         self._left[kind.name, name_of(manifest)] = _left(answer, digest)
         return answer
+
+    async def _unseen(self, kind: Kind, manifest: Raw) -> Raw | None:
+        namespace, name = name_of(manifest)
+        found: Raw | None = await self._api.find(kind, namespace, name)
+        if found is not None and not shares_owner(found, manifest):
+            raise WorldUnavailable(
+                f"{kind.name} {namespace}/{name} exists and is not {_owner_of(manifest)}'s: delete "
+                "it or give it another name, or else the Fleet, or another spec.namespace"
+            )
+        return found
 
     async def _patch(self, kind: Kind, said: Raw, how: str, query: Mapping[str, str]) -> Raw:
         query = {"fieldManager": FIELD_MANAGER, **query}
@@ -77,6 +93,11 @@ class Applier:
             return False
         untouched = self._left.get((kind.name, name_of(manifest))) == _left(live, digest)
         return untouched or _says(live, manifest)
+
+
+def _owner_of(manifest: Raw) -> str:
+    owner = manifest["metadata"]["ownerReferences"][0]
+    return f"{owner['kind']} {owner['name']}"
 
 
 def _is_named_so(manifest: Raw, live: Raw) -> bool:

@@ -40,7 +40,7 @@ from shoal.cluster.kube.kinds import (
 )
 from shoal.cluster.kube.known import KINDS, Known
 from shoal.cluster.kube.objecting import Objector
-from shoal.cluster.kube.owned import Owned, owned_by, read_one
+from shoal.cluster.kube.owned import Owned
 from shoal.cluster.kube.resizing import write_sizes
 from shoal.cluster.kube.statuses import write_status
 from shoal.cluster.kube.store import Name, Raw
@@ -95,7 +95,7 @@ class KubeCluster:
         return [model for model in await self.list(Model) if model.spec.fleet == fleet]
 
     async def apply(self, resource: Resource) -> Resource:
-        """A RayService gets its Fleet's label and owner reference here.
+        """Create it, or bring it to what is said, if it is its owner's or nobody has that name.
 
         Raises:
             KindMissing: KubeRay is not installed.
@@ -105,7 +105,7 @@ class KubeCluster:
         store = self._known.store(type(resource))
         now = store.find(meta.namespace or "", meta.name)
         live = now.model_dump(mode="json", by_alias=True) if now is not None else None
-        answer = await self._applier.apply(kind, self._manifest(resource), live)
+        answer = await self._applier.apply(kind, _manifest(resource), live)
         if answer is not None:
             store.put(answer)
         return store.find(meta.namespace or "", meta.name) or resource
@@ -192,22 +192,6 @@ class KubeCluster:
         error = self._known.informers[RAY_SERVICE].error
         return error if isinstance(error, KindMissing) else None
 
-    def _manifest(self, resource: Model | Fleet | RayService) -> Raw:
-        meta = resource.metadata
-        spoken = {"name", "namespace", "labels", "annotations", "owner_references"}
-        said: dict[str, Any] = {
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
-            "metadata": meta.model_dump(
-                mode="json", by_alias=True, include=spoken, exclude_defaults=True
-            ),
-            "spec": resource.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-        }
-        fleet = self._known.fleets.find("", meta.name)
-        if isinstance(resource, RayService) and fleet is not None:
-            return owned_by(fleet, said, self.site(fleet).namespace)
-        return said
-
     async def _open(self) -> None:
         await self._known.settle()
         await self._fleets.first_answers()
@@ -267,7 +251,7 @@ class KubeCluster:
         self._keys.add(Key(MODEL.name, *key.split("/", 1)))
 
     async def _own_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        raw = await read_one(self._api, SECRET, namespace, name)
+        raw = await self._api.find(SECRET, namespace, name)
         return None if raw is None else raw.get("data") or {}
 
     def _named_secrets(self) -> set[Name]:
@@ -284,3 +268,16 @@ def _secrets_of(model: Model) -> set[Name]:
     adapters = spec.generation.adapters if spec.generation is not None else ()
     names = (source.secret_name for source in (spec.source, *adapters))
     return {(model.metadata.namespace or "", name) for name in names if name is not None}
+
+
+def _manifest(resource: Model | Fleet | RayService) -> Raw:
+    spoken = {"name", "namespace", "labels", "annotations", "owner_references"}
+    meta = resource.metadata.model_dump(
+        mode="json", by_alias=True, include=spoken, exclude_defaults=True
+    )
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": meta,
+        "spec": resource.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+    }
