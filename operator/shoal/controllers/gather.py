@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from shoal.api import MAX_MODELS, ConditionType, Fleet, Model, RayService, Reason, is_true
+from shoal.api.source_secrets import secret_names
 from shoal.cluster import Cluster
 from shoal.errors import AccessDenied
 from shoal.plan.observed import FoundSecret, ObservedFleet, ObservedModel, key_of
 from shoal.plan.ray_clusters import waits_for_room
-from shoal.plan.source_secrets import secret_names
 
 
 async def gather_fleet(cluster: Cluster, name: str) -> ObservedFleet | None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from shoal.api import MAX_MODELS, LabelSelector, Reason
+from shoal.api.source_secrets import secret_names
 from shoal.plan.observed import ObservedModel, is_wanted, key_of
 from shoal.plan.refusal import Refusal
-from shoal.plan.source_secrets import secret_names
 
 Check = Callable[[ObservedModel], Refusal | None]
 

@@ -26,6 +26,15 @@ class Refused(WorldUnavailable):
         super().__init__(message)
 
 
+def is_gone(error: Refused) -> bool:
+    """Whether a JSON patch that tests first was refused since the object is gone, or another now.
+
+    Where the patch's own test fails, what is refused is not the object but the request.
+    """
+    failed = error.code == INVALID and not error.about
+    return failed or error.code in (NOT_FOUND, CONFLICT)
+
+
 def passes(code: int) -> bool:
     """Whether the same call may succeed in a moment.
 

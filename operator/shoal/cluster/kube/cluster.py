@@ -18,6 +18,8 @@ from shoal.api import (
     WorkerGroup,
 )
 from shoal.api.labels import RAY_CLUSTER_LABEL
+from shoal.api.runtime import SERVE_PORT
+from shoal.api.source_secrets import secret_names
 from shoal.cluster import Key, Manifest, Resource
 from shoal.cluster.asking import Caller
 from shoal.cluster.kube.api import Api
@@ -46,7 +48,6 @@ from shoal.cluster.kube.statuses import write_status
 from shoal.cluster.kube.store import Name, Raw
 from shoal.errors import KindMissing
 
-PORT = 8000
 EVERYWHERE = "0.0.0.0"  # noqa: S104  of its pod; a NetworkPolicy says who comes near
 
 
@@ -181,8 +182,8 @@ class KubeCluster:
         return Site(
             namespace=namespace,
             host=EVERYWHERE,
-            port=PORT,
-            address=f"http://{name}.{namespace}.svc:{PORT}",
+            port=SERVE_PORT,
+            address=f"http://{name}.{namespace}.svc:{SERVE_PORT}",
             image=self._image,
             operator_namespace=self._namespace,
         )
@@ -241,7 +242,7 @@ class KubeCluster:
         service = self._known.owned[SERVICE].get(site.namespace, name) or {}
         selector = (service.get("spec") or {}).get("selector") or {}
         cluster = selector.get(RAY_CLUSTER_LABEL)
-        head = f"http://{cluster}-head-svc.{site.namespace}.svc:{PORT}" if cluster else ""
+        head = f"http://{cluster}-head-svc.{site.namespace}.svc:{SERVE_PORT}" if cluster else ""
         return Line(site.namespace, site.address, head)
 
     def _fleet_said(self, name: str) -> None:
@@ -264,10 +265,7 @@ class KubeCluster:
 
 
 def _secrets_of(model: Model) -> set[Name]:
-    spec = model.spec
-    adapters = spec.generation.adapters if spec.generation is not None else ()
-    names = (source.secret_name for source in (spec.source, *adapters))
-    return {(model.metadata.namespace or "", name) for name in names if name is not None}
+    return {(model.metadata.namespace or "", name) for name in secret_names(model)}
 
 
 def _manifest(resource: Model | Fleet | RayService) -> Raw:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 from shoal.api import Fleet, Model, Reason
 from shoal.api.labels import CREATE_ONLY
+from shoal.api.source_secrets import secret_names
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.owned.manifest import Manifest
 from shoal.plan.owned.names import credentials_name, token_name
 from shoal.plan.placement import served_models
-from shoal.plan.source_secrets import secret_names
 
 CREDENTIAL_KEYS = ("token", "username", "password")
 """What a source's credentials are made of; nothing else of a Secret is copied."""

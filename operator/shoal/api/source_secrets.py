@@ -1,6 +1,6 @@
 """Which Secrets the sources of a Model name. They are in the Model's own namespace."""
 
-from shoal.api import Model
+from shoal.api.model import Model
 
 
 def secret_names(model: Model) -> tuple[str, ...]:
