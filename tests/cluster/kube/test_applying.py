@@ -5,6 +5,7 @@ from kube_world import SYSTEM, a_fleet, namespace, watched
 
 from shoal.api import Fleet, RayService
 from shoal.cluster import Key
+from shoal.cluster.kube.answers import Refused
 from shoal.errors import KindMissing, WorldUnavailable
 from shoal.plan.owned.names import labels_of, owner_of
 
@@ -95,7 +96,7 @@ async def test_a_strangers_object_of_the_same_name_is_left_alone(
     alien["metadata"] = {"name": name, "namespace": SYSTEM, **theirs}
     server.apply(alien)
     wrong = f"Service {SYSTEM}/{name} exists and is not Fleet {name}'s: delete it"
-    with pytest.raises(WorldUnavailable, match=wrong):
+    with pytest.raises(Refused, match=wrong):
         await world.cluster.keep(fleet, everything(fleet))
     found = server.get("service", name, "-n", SYSTEM)
     assert found["spec"]["ports"][0]["port"] == 9
@@ -110,7 +111,7 @@ async def test_a_strangers_ray_service_is_left_alone(world, server, fleet, name)
     kind = {"apiVersion": "ray.io/v1", "kind": "RayService"}
     server.apply({**kind, "metadata": meta, "spec": spec})
     wrong = f"RayService {SYSTEM}/{name} exists and is not Fleet {name}'s"
-    with pytest.raises(WorldUnavailable, match=wrong):
+    with pytest.raises(Refused, match=wrong):
         await world.cluster.apply(a_ray_service(fleet))
     assert server.get("rayservice", name, "-n", SYSTEM)["spec"]["serveConfigV2"] == "theirs"
 

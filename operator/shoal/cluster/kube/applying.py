@@ -9,12 +9,11 @@ than it was said (`1024Mi`, `1Gi`); an object that is still as our last apply le
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from shoal.cluster.kube.answers import INVALID, Refused
+from shoal.cluster.kube.answers import CONFLICT, INVALID, Refused
 from shoal.cluster.kube.api import APPLY, FIELD_MANAGER, MERGE_PATCH, Api
 from shoal.cluster.kube.comparing import contains, digest_of, has_owners, shares_owner
 from shoal.cluster.kube.kinds import SECRET, Kind
 from shoal.cluster.kube.store import Name, Raw, name_of
-from shoal.errors import WorldUnavailable
 
 APPLIED = "shoal.dev/applied"
 _FORCE = {"force": "true"}
@@ -42,8 +41,8 @@ class Applier:
         server is asked first: to apply by force would take over what is somebody else's.
 
         Raises:
-            WorldUnavailable: the API server refused, or did not answer, or has an object of that
-                name which is not the owner's.
+            Refused: the API server did, or there is such an object that is not the owner's.
+            WorldUnavailable: it did not answer.
         """
         digest = digest_of(manifest)
         live = live or await self._unseen(kind, manifest)
@@ -65,10 +64,11 @@ class Applier:
         namespace, name = name_of(manifest)
         found: Raw | None = await self._api.find(kind, namespace, name)
         if found is not None and not shares_owner(found, manifest):
-            raise WorldUnavailable(
+            words = (
                 f"{kind.name} {namespace}/{name} exists and is not {_owner_of(manifest)}'s: delete "
                 "it or give it another name, or else the Fleet, or another spec.namespace"
             )
+            raise Refused(words, CONFLICT, name)
         return found
 
     async def _patch(self, kind: Kind, said: Raw, how: str, query: Mapping[str, str]) -> Raw:
