@@ -114,8 +114,7 @@ def _tls(settings: Configuration) -> ssl.SSLContext:
 def _answer(response: httpx.Response) -> Any:
     if response.is_success:
         return response.json() if response.content else {}
-    said = _status(response)
-    message = str(said.get("message") or response.text.strip() or response.reason_phrase)
+    said, message = _status(response), words_of(response)
     if response.status_code == httpx.codes.NOT_FOUND and said.get("details", {}).get("name"):
         return None
     if response.status_code == httpx.codes.NOT_FOUND:
@@ -125,6 +124,12 @@ def _answer(response: httpx.Response) -> Any:
     if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
         raise InvalidResource(*_refusal(said, message))
     raise WorldUnavailable(message)
+
+
+def words_of(response: httpx.Response) -> str:
+    """What a server says of its refusal."""
+    said = _status(response)
+    return str(said.get("message") or response.text.strip() or response.reason_phrase)
 
 
 def _status(response: httpx.Response) -> dict[str, Any]:
