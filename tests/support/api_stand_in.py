@@ -21,8 +21,9 @@ class Asked(NamedTuple):
 
 
 class ApiStandIn(ThreadingHTTPServer):
-    """`answers` says by path what is answered: bytes as they are, a number as an error's code, and
-    anything else as JSON. What has no answer is not found. `asked` are the requests that came.
+    """`answers` says by path what is answered: bytes as they are, a number as an error's code, None
+    by a connection that breaks, and anything else as JSON. What is not said is not found. `asked`
+    are the requests that came.
     """
 
     daemon_threads = True
@@ -83,6 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.server.answers.get(parts.path, 404))
 
     def _send(self, answer: Any) -> None:
+        if answer is None:
+            return
         code = answer if isinstance(answer, int) else 200
         if isinstance(answer, int):
             name = urlsplit(self.path).path.rpartition("/")[2]
