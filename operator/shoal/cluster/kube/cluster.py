@@ -43,8 +43,8 @@ from shoal.cluster.kube.kinds import (
 from shoal.cluster.kube.known import KINDS, Known
 from shoal.cluster.kube.objecting import Objector
 from shoal.cluster.kube.owned import Owned
+from shoal.cluster.kube.reporting import Reporter
 from shoal.cluster.kube.resizing import write_sizes
-from shoal.cluster.kube.statuses import write_status
 from shoal.cluster.kube.store import Name, Raw
 from shoal.errors import KindMissing
 
@@ -68,6 +68,7 @@ class KubeCluster:
         self._known = Known(api, pace or Pace(), self._changed)
         self._applier = Applier(api)
         self._keeper = Owned(api, self._applier, self._known.owned)
+        self._reporter = Reporter(api)
         self._recorder = Recorder(api, socket.gethostname())
         self._objector = Objector(api, self._known, self._recorder)
         self._secrets = Secrets(api, self._secret_changed)
@@ -123,7 +124,7 @@ class KubeCluster:
         """Kubernetes' garbage collector does."""
 
     async def report(self, resource: Resource) -> None:
-        answer = await write_status(self._api, KINDS[type(resource)], resource)
+        answer = await self._reporter.report(KINDS[type(resource)], resource)
         if answer is not None:
             self._known.store(type(resource)).put(answer)
 

@@ -21,8 +21,13 @@ async def write_status(api: Api, kind: Kind, resource: Model | Fleet | RayServic
         WorldUnavailable: the server refused, or did not answer.
     """
     meta = resource.metadata
-    status = resource.status.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return await _patch(api, kind, (meta.namespace or "", meta.name), meta.uid, status)
+    name = (meta.namespace or "", meta.name)
+    return await _patch(api, kind, name, meta.uid, status_of(resource))
+
+
+def status_of(resource: Model | Fleet | RayService) -> Raw:
+    """As it is written."""
+    return resource.status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 async def object_to(api: Api, kind: Kind, one: Unreadable, now: datetime) -> bool:
