@@ -9,6 +9,7 @@ than it was said (`1024Mi`, `1Gi`); an object that is still as our last apply le
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from shoal.api.labels import FLEET_LABEL
 from shoal.cluster.kube.answers import CONFLICT, INVALID, Refused
 from shoal.cluster.kube.api import APPLY, FIELD_MANAGER, MERGE_PATCH, Api
 from shoal.cluster.kube.comparing import contains, digest_of, has_owners, shares_owner
@@ -25,6 +26,7 @@ class _Left(NamedTuple):
     digest: str
     uid: str
     version: str | int
+    fleet: str
 
 
 class Applier:
@@ -82,6 +84,10 @@ class Applier:
         """It is deleted."""
         self._left.pop((kind.name, name), None)
 
+    def forget_fleet(self, name: str) -> None:
+        """It is gone, and what it owned goes after it."""
+        self._left = {one: left for one, left in self._left.items() if left.fleet != name}
+
     def _is_so(self, kind: Kind, manifest: Raw, digest: str, live: Raw) -> bool:
         if live["metadata"].get("deletionTimestamp"):
             return True  # what is being deleted is made anew once it is gone
@@ -112,7 +118,8 @@ def _says(live: Raw, manifest: Raw) -> bool:
 
 def _left(live: Raw, digest: str) -> _Left:
     meta: Mapping[str, Any] = live["metadata"]
-    return _Left(digest, meta["uid"], meta.get("generation") or meta["resourceVersion"])
+    version = meta.get("generation") or meta["resourceVersion"]
+    return _Left(digest, meta["uid"], version, (meta.get("labels") or {}).get(FLEET_LABEL, ""))
 
 
 def _with_digest(manifest: Raw, digest: str) -> Raw:

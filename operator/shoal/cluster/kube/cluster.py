@@ -218,19 +218,25 @@ class KubeCluster:
         """End these, and everything besides unless another watch has begun meanwhile."""
         for task in tasks:
             task.cancel()
-        if self._tasks is tasks:
+        last = self._tasks is tasks
+        if last:
             self._tasks = set()
             self._fleets.forget()
             self._keys.close()
             await self._caller.close()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if last:
+            await self._recorder.drain()
 
     def _changed(self, key: Key) -> None:
         self._keys.add(key)
         if not self._tasks:  # nobody watches any more
             return
         if key.kind == FLEET.name:
-            self._fleets.follow(key.name, self._line(key.name))
+            line = self._line(key.name)
+            self._fleets.follow(key.name, line)
+            if line is None:
+                self._applier.forget_fleet(key.name)
         if self._objector.minds(key):
             self._start(self._objector.object_to(key))
 
