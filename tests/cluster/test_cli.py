@@ -189,7 +189,6 @@ def test_a_context_says_which_cluster_and_namespace(server, namespace, tmp_path,
     path = tmp_path / "config"
     path.write_text(yaml.safe_dump(config))
     monkeypatch.setenv("KUBECONFIG", str(path))
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
     options = ["--kube-context", "mine"] if told == "option" else []
     if told == "environment":
         monkeypatch.setenv("SHOAL_KUBE_CONTEXT", "mine")

@@ -37,7 +37,8 @@ def a_ray_service(fleet: Fleet, config: str = "{}", **more) -> RayService:
 
 def belonging_to(fleet: Fleet):
     owners = [owner_of(fleet)]
-    return {"namespace": SYSTEM, "labels": labels_of(fleet), "ownerReferences": owners}
+    place = fleet.spec.namespace or SYSTEM
+    return {"namespace": place, "labels": labels_of(fleet), "ownerReferences": owners}
 
 
 def a_service(fleet: Fleet, port: int = 8000, name: str = ""):

@@ -157,9 +157,13 @@ async def test_a_crd_that_is_older_than_the_operator_is_told_of_once(
     fresh_control_plane, caplog, monkeypatch
 ):
     fresh_control_plane.install_shoal_crds()
-    remove = {"op": "remove", "path": f"{STATUS}/properties/url"}
-    crd = ("crd", "models.shoal.dev", "--type=json", "-p", json.dumps([remove]))
-    fresh_control_plane.kubectl("patch", *crd)
+    url = {"path": f"{STATUS}/properties/url"}
+
+    def change_crd(**how):
+        patch = json.dumps([{**url, **how}])
+        fresh_control_plane.kubectl("patch", "crd", "models.shoal.dev", "--type=json", "-p", patch)
+
+    change_crd(op="remove")
     fresh_control_plane.apply(a_model("it", "default"))
     async with watched(fresh_control_plane.kubeconfig) as world:
         model = await world.model("default", "it")
@@ -178,7 +182,7 @@ async def test_a_crd_that_is_older_than_the_operator_is_told_of_once(
         assert fresh_control_plane.get("model", "it")["status"]["revision"] == "8f3c2a1b"
         assert caplog.text.count("is older than the operator") == 1
         monkeypatch.setattr("shoal.cluster.kube.reporting.AGAIN_S", 0)
-        fresh_control_plane.install_shoal_crds()
+        change_crd(op="add", value={"type": "string"})
 
         async def kept():
             await world.cluster.report(with_status(model, A_STATUS))

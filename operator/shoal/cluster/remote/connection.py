@@ -1,5 +1,6 @@
 """A kubeconfig's context as an HTTP client, with the API server's words for what it refuses."""
 
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from typing import Any
 
 import httpx
 from kubernetes.client import Configuration
-from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
+from kubernetes.config import ConfigException
+from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from shoal.cluster.kubeconfig import MALFORMED, unusable
 from shoal.errors import AccessDenied, InvalidResource, WorldUnavailable
@@ -54,16 +56,18 @@ def connect(kubeconfig: Path | None, context: str | None) -> Connection:
     Raises:
         WorldUnavailable: there is no such kubeconfig or context, or it makes no sense.
     """
-    path = str(kubeconfig) if kubeconfig is not None else None
+    path = str(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config")
     settings = Configuration()
     try:
-        load_kube_config(path, context, settings, False)
-        contexts, current = list_kube_config_contexts(path)
-        client = _client(settings)
+        loader = KubeConfigLoader(KubeConfigMerger(path).config, context, config_base_path=None)
+        loader.load_and_set(settings)
+        return Connection(_client(settings), _namespace(loader.current_context))
     except (ConfigException, *MALFORMED) as error:
-        raise unusable(kubeconfig or "the kubeconfig", error) from error
-    chosen = next((one for one in contexts if one["name"] == context), current)
-    return Connection(client, chosen["context"].get("namespace") or "default")
+        raise unusable(path, error) from error
+
+
+def _namespace(chosen: Mapping[str, Any]) -> str:
+    return str(chosen["context"].get("namespace") or "default")
 
 
 def _client(settings: Configuration) -> httpx.Client:

@@ -60,3 +60,16 @@ def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(WorldUnavailable, match=f"{path} does not say how to reach Kubernetes"):
         connect(path, None)
+
+
+def test_a_context_is_chosen_where_none_is_current(server, tmp_path, monkeypatch):
+    kubeconfig = server.kubeconfig(tmp_path, namespace="apps")
+    config = json.loads(kubeconfig.read_text())
+    kubeconfig.write_text(json.dumps({**config, "current-context": ""}))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    connection = connect(None, "it")
+    assert connection.namespace == "apps"
+    connection.client.close()
+    for context in (None, "other"):
+        with pytest.raises(WorldUnavailable, match=f"{kubeconfig} does not say"):
+            connect(None, context)
