@@ -190,6 +190,23 @@ def test_the_namespace_of_a_fleet_stays(control_plane, fleet, before, after):
     assert control_plane.kubectl("patch", "fleet", fleet, "--type=merge", "-p", same)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"storageClassName": "b"}, "storageClassName: Forbidden: cannot be changed, since"),
+        ({"size": "1Gi"}, "expected no less than before, since a volume cannot shrink"),
+    ],
+)
+def test_the_volume_of_a_fleet_stays_what_it_is(control_plane, fleet, change, words):
+    volume = {"storageClassName": "a", "size": "2Gi"}
+    control_plane.apply(a_fleet(fleet, durability={"rocksDB": volume}))
+    said = ({"spec": {"durability": {"rocksDB": one}}} for one in (change, {"size": "3Gi"}))
+    patch, grown = map(json.dumps, said)
+    with pytest.raises(CommandFailed, match=words):
+        control_plane.kubectl("patch", "fleet", fleet, "--type=merge", "-p", patch)
+    assert control_plane.kubectl("patch", "fleet", fleet, "--type=merge", "-p", grown)
+
+
 @pytest.mark.parametrize("mode", ["--server-side=true", "--server-side=false"])
 @pytest.mark.parametrize("before", [{}, {"cache": {"emptyDir": {}}, "durability": {"rocksDB": {}}}])
 def test_a_choice_can_be_made_anew(control_plane, fleet, mode, before):

@@ -38,6 +38,7 @@ class Write(NamedTuple):
     at: datetime
     user: str
     resource: str
+    name: str
 
 
 def writes(audit_log: Path) -> list[Write]:
@@ -48,6 +49,7 @@ def writes(audit_log: Path) -> list[Write]:
             datetime.fromisoformat(event["requestReceivedTimestamp"]),
             event["user"]["username"],
             event["objectRef"]["resource"],
+            event["objectRef"].get("name", ""),
         )
         for event in events
         if event["responseStatus"]["code"] < 300

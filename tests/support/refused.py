@@ -282,6 +282,11 @@ FLEETS = (
         "expected host:port, such as redis:6379",
         durability={"redis": {"address": "redis"}},
     ),
+    _fleet(
+        "durability.redis.address",
+        "expected host:port, such as redis:6379",
+        durability={"redis": {"address": "re dis:6379"}},
+    ),
     _fleet("durability.rocksDB.size", BYTES, durability={"rocksDB": {"size": "0"}}),
     _fleet("cache", "expected exactly one of: emptyDir, persistentVolumeClaim, hostPath", cache={}),
     _fleet(
@@ -321,6 +326,8 @@ FLEETS = (
         "allowFrom[0]", PEER, allowFrom=[{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]
     ),
     _network("allowFrom[0].ipBlock.cidr", CIDR, allowFrom=[{"ipBlock": {"cidr": "10.0.0.0"}}]),
+    _network("allowFrom[0].ipBlock.cidr", CIDR, allowFrom=[{"ipBlock": {"cidr": "999.1.1.1/99"}}]),
+    _network("allowFrom[0].ipBlock.cidr", CIDR, allowFrom=[{"ipBlock": {"cidr": "fd00:::/8"}}]),
     _network(
         "allowFrom[0].ipBlock.except[0]",
         CIDR,

@@ -43,13 +43,17 @@ class Reason(StrEnum):
     # Accepted
     ACCEPTED = "Accepted", "The spec makes sense together with everything else that exists."
     FLEET_NOT_FOUND = "FleetNotFound", "The Fleet that the Model names does not exist."
-    FLEET_FULL = "FleetFull", "The Fleet already holds as many Models as Ray Serve carries."
+    FLEET_FULL = "FleetFull", "The Fleet holds as many Models as it can carry."
     NAMESPACE_NOT_ALLOWED = (
         "NamespaceNotAllowed",
         "The Fleet serves no Models of the Model's namespace.",
     )
     SECRET_NOT_FOUND = "SecretNotFound", "The Secret with the source's credentials is not there."
     SECRET_FORBIDDEN = "SecretForbidden", "The operator may not read Secrets of this namespace."
+    SECRET_UNAVAILABLE = (
+        "SecretUnavailable",
+        "The Secret with the source's credentials cannot be used now.",
+    )
     INVALID_SPEC = "InvalidSpec", "The spec breaks the contract of the operator's version."
     # Placed
     PLACED = "Placed", "A pool of the Fleet can hold the Model."

@@ -21,8 +21,9 @@ MAX_WORKERS = 1000
 # KubeRay names Services after the Ray cluster, whose name is the Fleet's and six characters more.
 FLEET_NAME = r"^[a-z]([-a-z0-9]{0,45}[a-z0-9])?$"
 RAY_VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+$"
-REDIS_ADDRESS = r"^[^\s/]+:[0-9]{1,5}$"
-FOLDER = r"^/[^\s]*$"
+# Spaces are spelt out: what `\s` is, RE2 and Python see differently.
+REDIS_ADDRESS = r"^[^ \t\n\f\r/]+:[0-9]{1,5}$"
+FOLDER = r"^/[^ \t\n\f\r]*$"
 
 RayVersion = Annotated[
     str, Field(max_length=32), matching(RAY_VERSION, "expected a release such as 2.60.0")
@@ -58,10 +59,27 @@ class RocksDB(Spec):
     """The head's state in files on a volume of its own."""
 
     storage_class_name: Subdomain | None = None
-    """The volume's StorageClass; the cluster's default if it is not said."""
+    """The volume's StorageClass; the cluster's default if it is not said. It cannot be changed."""
 
     size: ByteSize = Quantity("1Gi")
-    """The volume's size."""
+    """The volume's size. It may only grow, and only where its StorageClass lets it."""
+
+    rules = (
+        changeless(
+            "storageClassName",
+            "cannot be changed, since a volume stays in its class. Leave durability out, and say "
+            "it again once the volume is gone: the head forgets what it holds",
+        ),
+        Rule(
+            "expected no less than before, since a volume cannot shrink",
+            cel=(
+                "!isQuantity(string(self.size)) ||"
+                " quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0"
+            ),
+            holds=lambda _: True,  # Only an API server knows what it was.
+            field="size",
+        ),
+    )
 
 
 class Redis(Spec):
@@ -239,6 +257,9 @@ class ModelCount(Wire):
     ready: int = 0
     """Models that are Ready."""
 
+    bytes: int = 0
+    """The most that all of them would take of the configuration, in bytes."""
+
 
 class WorkerCount(Wire):
     """Ray nodes that should run, and those that do."""
@@ -251,7 +272,7 @@ class WorkerCount(Wire):
 
 
 class PoolInventory(Wire):
-    """What a pool is made of. What its GPUs are is kept while the nodes are away."""
+    """What a pool is made of. What its GPUs are is kept while no node tells it."""
 
     name: str
     """The pool."""
@@ -266,7 +287,10 @@ class PoolInventory(Wire):
     """What these GPUs are, as the node label `nvidia.com/gpu.product` names them."""
 
     gpu_memory: int | None = None
-    """Memory of one of them, in bytes."""
+    """Memory of one of them, in bytes: of the smallest that was seen."""
+
+    asked: str = ""
+    """Which GPUs the pool asked for when this was learnt; asked for others, it is forgotten."""
 
 
 class FleetStatus(Wire):

@@ -15,6 +15,8 @@ LABEL_KEY = (
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
     r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"
 )
+# An API server looks at these in lower case.
+ANNOTATION_KEY = LABEL_KEY.replace("a-z0-9", "A-Za-z0-9").replace("A-ZA-Z", "A-Z")
 
 # The metadata that people write; the rest is the API server's.
 WRITTEN = ("name", "namespace", "labels", "annotations")
@@ -35,6 +37,9 @@ Name = Annotated[str, Field(max_length=63), matching(NAME, _NAME)]
 # What Secrets, claims and classes may be called, which are not ours.
 Subdomain = Annotated[str, Field(max_length=253), matching(SUBDOMAIN, _SUBDOMAIN)]
 LabelKey = Annotated[str, Field(max_length=253 + 1 + 63), matching(LABEL_KEY, _KEY), _SHORT_PREFIX]
+AnnotationKey = Annotated[
+    str, Field(max_length=253 + 1 + 63), matching(ANNOTATION_KEY, _KEY), _SHORT_PREFIX
+]
 LabelValue = Annotated[str, Field(max_length=63), matching(LABEL_VALUE, LABEL_WORDS)]
 
 # What the API server itself asks of the metadata of everything.
@@ -53,7 +58,7 @@ class ObjectMeta(Spec):
 
     namespace: Name | None = None
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
-    annotations: Annotated[dict[LabelKey, str], _ANNOTATIONS] = Field(default_factory=dict)
+    annotations: Annotated[dict[AnnotationKey, str], _ANNOTATIONS] = Field(default_factory=dict)
     generation: int = 0
     uid: str = ""
     resource_version: str = ""

@@ -357,7 +357,9 @@ class ModelStatus(Wire):
     """What is true of it, and why."""
 
     url: str | None = None
-    """Where it answers."""
+    """Where people reach it: at the host of the Fleet's Ingress or route, if it has one. Whether
+    that leads to the Fleet is not for Shoal to know: `Ready` is about the address in the cluster.
+    """
 
     revision: str | None = None
     """What answers there: a short hash of the bytes, and of how they are read."""

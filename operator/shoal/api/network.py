@@ -6,17 +6,23 @@ from pydantic import Field, StrictBool, StrictInt
 
 from shoal.api.base import Spec
 from shoal.api.label_selector import LabelSelector
-from shoal.api.metadata import LabelKey, Name, Subdomain
+from shoal.api.metadata import AnnotationKey, Name, Subdomain
 from shoal.api.quantity import ByteSize, Quantity
 from shoal.api.rules import Rule, matching
 
 HOSTNAME = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-CIDR = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
+# CEL's own `isCIDR` came later than the oldest Kubernetes that Shoal runs on.
+_BYTE, _GROUP = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])", "[0-9a-fA-F]{1,4}"
+_IPV4 = rf"{_BYTE}(\.{_BYTE}){{3}}/(3[0-2]|[12]?[0-9])"
+_SHORTENED = "|".join(rf"({_GROUP}:){{1,{7 - n}}}(:{_GROUP}){{1,{n}}}" for n in range(1, 7))
+_ADDRESS = rf"({_GROUP}:){{7}}{_GROUP}|({_GROUP}:){{1,7}}:|:((:{_GROUP}){{1,7}}|:)|{_SHORTENED}"
+_IPV6 = rf"({_ADDRESS})/(12[0-8]|1[01][0-9]|[1-9]?[0-9])"
+CIDR = rf"^({_IPV4}|{_IPV6})$"
 _HOSTNAME = "expected a host name such as models.example.com, in lower case"
 _CIDR = "expected addresses such as 10.0.0.0/8 or fd00::/8"
 Hostname = Annotated[str, Field(max_length=253), matching(HOSTNAME, _HOSTNAME)]
 Cidr = Annotated[str, Field(max_length=64), matching(CIDR, _CIDR)]
-Annotations = Annotated[dict[LabelKey, str], Field(max_length=64)]
+Annotations = Annotated[dict[AnnotationKey, str], Field(max_length=64)]
 
 
 class Service(Spec):

@@ -6,8 +6,6 @@ from shoal.api.base import Wire
 
 GPU_PRODUCT = "nvidia.com/gpu.product"
 GPU_MEMORY = "nvidia.com/gpu.memory"
-GPU_COUNT = "nvidia.com/gpu.count"
-MIG_STRATEGY = "nvidia.com/mig.strategy"
 GPU_RESOURCE = "nvidia.com/gpu"
 
 

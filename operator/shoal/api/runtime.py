@@ -65,7 +65,8 @@ class ModelRevision(Wire):
 class ModelConfig(Wire):
     """One model of a replica: the revision wanted, and the one to serve if that does not load.
 
-    `uid` tells a Model from an earlier one of the same name.
+    `uid` tells a Model from an earlier one of the same name. `first_attempt` is the `attempt` with
+    which the wanted generation began, for who counts how often that was tried.
     """
 
     namespace: str
@@ -73,6 +74,7 @@ class ModelConfig(Wire):
     uid: str = ""
     wanted: ModelRevision
     fallback: ModelRevision | None = None
+    first_attempt: int = 0
 
     @property
     def key(self) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from shoal.api import (
-    MAX_MODELS,
     Condition,
     ConditionType,
     Fleet,
@@ -26,6 +25,7 @@ from shoal.cluster import Cluster, Key
 from shoal.controllers.gather import gather_surroundings
 from shoal.errors import InvalidResource, WorldUnavailable
 from shoal.plan.observed import ObservedFleet
+from shoal.plan.seats import is_crowded
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Concerns:
 
         None where there are so many that each one's place depends on the others.
         """
-        if fleet.status.models.total > MAX_MODELS:
+        if is_crowded(fleet):
             return None
         namespaces = {key.namespace for key in self._models[fleet.metadata.name]}
         around = await gather_surroundings(self._cluster, fleet, namespaces)

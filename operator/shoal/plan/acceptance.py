@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
-from shoal.api import MAX_MODELS, LabelSelector, Reason
+from shoal.api import LabelSelector, Reason
 from shoal.api.source_secrets import secret_names
-from shoal.plan.observed import ObservedModel, is_wanted, key_of
+from shoal.plan.observed import FoundSecret, ObservedModel
 from shoal.plan.refusal import Refusal
+from shoal.plan.sizes import in_words
+from shoal.plan.source_secrets import MOST_BYTES, too_large
 
 Check = Callable[[ObservedModel], Refusal | None]
 
@@ -27,6 +29,12 @@ def _fleet_exists(observed: ObservedModel) -> Refusal | None:
     if observed.fleet is not None:
         return None
     name = observed.model.spec.fleet
+    if observed.fleet_problem:
+        return Refusal(
+            Reason.INVALID_SPEC,
+            f"Fleet {name!r} breaks the contract of the operator's version: "
+            f"{observed.fleet_problem}. Put that right, or name another Fleet in spec.fleet.",
+        )
     return Refusal(
         Reason.FLEET_NOT_FOUND,
         f"There is no Fleet {name!r}. Create it, or name another in spec.fleet.",
@@ -64,41 +72,48 @@ def _secrets_are_there(observed: ObservedModel) -> Refusal | None:
     if fleet is None or not named or observed.told is not None:
         return None
     namespace = observed.model.metadata.namespace or ""
-    found = ((name, fleet.secrets.get((namespace, name))) for name in named)
-    missing = ((name, why) for name, why in found if isinstance(why, Reason))
-    return next((_without_secret(namespace, name, why) for name, why in missing), None)
+    found = ((name, fleet.secrets.get((namespace, name), {})) for name in named)
+    said = (_objection(namespace, name, one) for name, one in found)
+    return next((one for one in said if one is not None), None)
 
 
-def _without_secret(namespace: str, name: str, why: Reason) -> Refusal:
-    if why is Reason.SECRET_FORBIDDEN:
-        return Refusal(
-            why,
-            f"The operator may not read Secret {name!r} of namespace {namespace!r}. "
-            "Have the namespace added to those whose Secrets it may read.",
-        )
+def _objection(namespace: str, name: str, found: FoundSecret) -> Refusal | None:
+    if not isinstance(found, Reason):
+        return _too_large(namespace, name, too_large(found))
+    return Refusal(found, _WITHOUT_SECRET[found].format(name=name, namespace=namespace))
+
+
+def _too_large(namespace: str, name: str, keys: list[str]) -> Refusal | None:
+    if not keys:
+        return None
     return Refusal(
-        why,
-        f"There is no Secret {name!r} in namespace {namespace!r}. "
-        "Create it, or name another in secretName.",
+        Reason.SECRET_UNAVAILABLE,
+        f"{keys[0]!r} of Secret {name!r} in namespace {namespace!r} has more than "
+        f"{in_words(MOST_BYTES)}, the most that is handed to replicas. Make it smaller, or name "
+        "another in secretName.",
     )
 
 
-def _fleet_has_room(observed: ObservedModel) -> Refusal | None:
-    model, fleet = observed.model, observed.fleet
-    if fleet is None or len(fleet.models) <= MAX_MODELS or not is_wanted(model):
-        return None
-    if key_of(model) in fleet.places:
-        return None
-    return Refusal(
-        Reason.FLEET_FULL,
-        f"Fleet {model.spec.fleet!r} holds {MAX_MODELS} Models, the most that Ray Serve "
-        "carries. Delete or suspend one, or name another Fleet in spec.fleet.",
-    )
-
+SECRET_REASONS = frozenset(
+    {Reason.SECRET_FORBIDDEN, Reason.SECRET_NOT_FOUND, Reason.SECRET_UNAVAILABLE}
+)
+_WITHOUT_SECRET = {
+    Reason.SECRET_FORBIDDEN: (
+        "The operator may not read Secret {name!r} of namespace {namespace!r}. "
+        "Have the namespace added to those whose Secrets it may read."
+    ),
+    Reason.SECRET_NOT_FOUND: (
+        "There is no Secret {name!r} in namespace {namespace!r}. "
+        "Create it, or name another in secretName."
+    ),
+    Reason.SECRET_UNAVAILABLE: (
+        "Kubernetes does not hand out Secret {name!r} of namespace {namespace!r} now. "
+        "It is asked again."
+    ),
+}
 
 CHECKS: tuple[Check, ...] = (
     _fleet_exists,
     _namespace_is_allowed,
     _secrets_are_there,
-    _fleet_has_room,
 )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from shoal.api.labels import HEAD_GROUP
 from shoal.plan.observed import ObservedFleet
-from shoal.plan.ray_clusters import is_starting
+from shoal.plan.ray_states import is_starting
 
 
 def doors(observed: ObservedFleet) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from shoal.api import ConditionType, Failure, Reason, ReplicaState, find_condition
 from shoal.api.rayservice import ApplicationStatus
 from shoal.plan.observed import DEPLOY_FAILED, ObservedModel
-from shoal.plan.ray_clusters import message_of
+from shoal.plan.ray_states import message_of
 
 _TRYING = frozenset(
     {

@@ -1,16 +1,17 @@
 """Which pool of a Fleet holds a Model, and which part of a GPU each of its replicas has.
 
 It is the first pool, in the Fleet's order, that can hold a replica. A Model stays on its pool while
-it still fits there, so that another pool moves nobody.
+it still fits there, so that another pool moves nobody; and what its replicas were told stays while
+neither the Model nor the pool asks for anything else, so that a node moves nobody either.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shoal.api import Model, Reason, Resources
+from shoal.plan.needs import GPU_NEEDS, WORKER_NEEDS, Asked, Need
 from shoal.plan.offers import Offer
 from shoal.plan.refusal import Refusal
-from shoal.plan.rules import GPU_RULES, WORKER_RULES, Asked, Rule
 from shoal.plan.sizes import in_words
 
 _PARTS = 10_000  # Ray counts GPUs in ten-thousandths.
@@ -39,6 +40,24 @@ def place(model: Model, offers: Sequence[Offer]) -> Place | Refusal:
     return fit if isinstance(fit, Refusal) else _place(asked, fit[0])
 
 
+def stay(model: Model, told: Place, offers: Sequence[Offer]) -> Place | None:
+    """The place that was told, in the words of today; None if workers cannot hold a replica now.
+
+    What is known of GPUs has no say: it may have changed, or be missing for a while.
+    """
+    asked = model.spec.resources
+    here = [one for one in offers if one.pool == told.pool]
+    if isinstance(_left_by(WORKER_NEEDS, asked, here), Refusal):
+        return None
+    fit = _fitting(asked, here)
+    now = fit if isinstance(fit, Refusal) else _place(asked, fit[0])
+    if isinstance(now, Place) and (now.share, now.gpus) == (told.share, told.gpus):
+        return now
+    other = now.message if isinstance(now, Refusal) else f"It would be another now: {now.words}"
+    part = f"{told.share:g} of one GPU" if told.share is not None else f"{told.gpus} GPUs"
+    return replace(told, words=f"Pool {told.pool}, {part}, as it was told before. {other}")
+
+
 def _open(asked: Resources, offers: Sequence[Offer]) -> Sequence[Offer]:
     """A Model without GPUs takes no place beside GPUs, unless there is no other pool."""
     plain = [one for one in offers if not one.gpus]
@@ -51,17 +70,17 @@ def _fits(asked: Resources, offer: Offer) -> bool:
 
 def _fitting(asked: Resources, offers: Sequence[Offer]) -> Sequence[Offer] | Refusal:
     """The pools that can hold a replica."""
-    left = _left_by(GPU_RULES, asked.gpu, offers) if asked.gpu is not None else offers
-    return left if isinstance(left, Refusal) else _left_by(WORKER_RULES, asked, left)
+    left = _left_by(GPU_NEEDS, asked.gpu, offers) if asked.gpu is not None else offers
+    return left if isinstance(left, Refusal) else _left_by(WORKER_NEEDS, asked, left)
 
 
 def _left_by(
-    rules: Sequence[Rule[Asked]], asked: Asked, offers: Sequence[Offer]
+    needs: Sequence[Need[Asked]], asked: Asked, offers: Sequence[Offer]
 ) -> Sequence[Offer] | Refusal:
-    for rule in rules:
-        fit = [one for one in offers if rule.allows(asked, one)]
+    for need in needs:
+        fit = [one for one in offers if need.allows(asked, one)]
         if not fit:
-            return Refusal(Reason.NO_POOL_FITS, rule.objection(asked, offers))
+            return Refusal(Reason.NO_POOL_FITS, need.objection(asked, offers))
         offers = fit
     return offers
 

@@ -5,7 +5,9 @@ from datetime import datetime
 from shoal.api import (
     Condition,
     ConditionType,
+    Fleet,
     FleetStatus,
+    PoolInventory,
     Reason,
     find_condition,
     is_true,
@@ -15,21 +17,22 @@ from shoal.api.fleet import ModelCount, WorkerCount
 from shoal.api.labels import HEAD_GROUP
 from shoal.plan.conditions import condition
 from shoal.plan.inventory import inventory
-from shoal.plan.observed import ObservedFleet
+from shoal.plan.observed import ObservedFleet, is_wanted
 from shoal.plan.provisioned import provisioned_condition
 from shoal.plan.public_address import public_address
-from shoal.plan.ray_clusters import is_settled, is_upgrading, serving
+from shoal.plan.ray_states import is_settled, is_upgrading, serving
 from shoal.plan.refusal import Refusal
+from shoal.plan.seats import size_of
 
 # What does not pass by itself.
 _STALLED = frozenset({Reason.CONFIGURATION_REFUSED, Reason.KUBERAY_MISSING, Reason.PODS_FORBIDDEN})
 
 
 def fleet_status(
-    observed: ObservedFleet, now: datetime, trouble: Refusal | None = None
+    observed: ObservedFleet, now: datetime, trouble: Refusal | None = None, *, told: bool = True
 ) -> FleetStatus:
     """The status of a Fleet, from its RayService, its pods and nodes, the probe of its address, and
-    its Models. `trouble` is what became of telling KubeRay, if that went wrong.
+    its Models. `trouble` is what Kubernetes refused, if it did; `told`: not the RayService.
     """
     fleet = observed.fleet
     provisioned = provisioned_condition(observed, trouble)
@@ -45,11 +48,40 @@ def fleet_status(
         observed_generation=fleet.metadata.generation,
         conditions=merge_conditions(fleet.status.conditions, conditions, now),
         url=public_address(observed),
-        models=ModelCount(total=len(observed.models), ready=served),
+        models=ModelCount(total=len(observed.models), ready=served, bytes=_bytes(observed)),
         workers=_workers(observed),
         gpus=_gpus(observed),
-        inventory=inventory(fleet, observed.nodes) if observed.site.has_pods else (),
+        inventory=_inventory(observed) if told else fleet.status.inventory,
     )
+
+
+def unplanned_status(fleet: Fleet, problem: str, now: datetime) -> FleetStatus:
+    """The status of a Fleet of which no plan can be made: what was known of it stays."""
+    message = (
+        f"The operator fails on this Fleet, and leaves what runs as it is: {problem}. Its log says "
+        "where. Undo the last change of the Fleet, or take another version of the operator."
+    )
+    said = fleet.status.conditions
+    before = find_condition(said, ConditionType.READY)
+    refused = condition(fleet, ConditionType.READY, False, Reason.INVALID_SPEC, message)
+    conditions = (
+        condition(fleet, ConditionType.ACCEPTED, False, Reason.INVALID_SPEC, message),
+        *(one for one in said if one.type is ConditionType.PROVISIONED),
+        before if before is not None and before.status == "True" else refused,
+        condition(fleet, ConditionType.STALLED, True, Reason.INVALID_SPEC, message),
+    )
+    update = {
+        "observed_generation": fleet.metadata.generation,
+        "conditions": merge_conditions(said, conditions, now),
+    }
+    return fleet.status.model_copy(update=update)
+
+
+def _inventory(observed: ObservedFleet) -> tuple[PoolInventory, ...]:
+    """It goes with what KubeRay was told: by it the next plan sees whether a pool asks for other
+    GPUs than its Models were placed on.
+    """
+    return inventory(observed.fleet, observed.nodes) if observed.site.has_pods else ()
 
 
 def _ready(observed: ObservedFleet, provisioned: Condition) -> Condition:
@@ -87,6 +119,10 @@ def _progress(
     cause = ready if provisioned.status == "True" else provisioned
     kind = ConditionType.STALLED if cause.reason in _STALLED else ConditionType.RECONCILING
     return (condition(observed.fleet, kind, True, cause.reason, cause.message),)
+
+
+def _bytes(observed: ObservedFleet) -> int:
+    return sum(size_of(model) for model in observed.models if is_wanted(model))
 
 
 def _workers(observed: ObservedFleet) -> WorkerCount:

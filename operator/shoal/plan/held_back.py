@@ -8,7 +8,7 @@ the new one is not: it holds the upgrade up, so that it serves on.
 
 from shoal.api import ConditionType, Reason, find_condition, is_true
 from shoal.plan.observed import DEPLOY_FAILED, RUNNING, ObservedModel
-from shoal.plan.ray_clusters import is_starting
+from shoal.plan.ray_states import is_starting
 
 _NO_ROOM = frozenset({Reason.NO_ROOM, Reason.PODS_WAITING})
 

@@ -2,12 +2,17 @@
 
 GPU Feature Discovery labels nodes with the product and memory of their GPUs; where GPUs are divided
 by MIG's `mixed` strategy, each profile has labels and a resource of its own, and by its `single`
-strategy the product says so (`NVIDIA-A100-SXM4-40GB-MIG-1g.5gb`). What is known of a pool's GPUs is
-kept while its nodes are away, so that a pool that was scaled to zero can still be placed on.
+strategy the product says so (`NVIDIA-A100-SXM4-40GB-MIG-1g.5gb`).
+
+What is known of a pool's GPUs is kept while no node tells it: a pool that was scaled to zero can
+still be placed on, and a label that is missing for a while moves nobody. Their memory is the least
+that any node ever told, a cordoned one too, so that no share is too small for a card. All of it is
+forgotten once the pool asks for other GPUs.
 """
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from shoal.api import Fleet, Node, Pool, PoolInventory, Quantity
 from shoal.api.fleet import PoolGpu
@@ -34,43 +39,49 @@ def undivided(product: str) -> str:
     return product.partition(_MIG)[0]
 
 
+def asked_of_nodes(pool: Pool) -> str:
+    """Which GPUs a pool asks for: `nvidia.com/gpu x2 of 22Gi, zone=a`; empty if it has none."""
+    if pool.gpu is None:
+        return ""
+    of = f" of {pool.gpu.memory}" if pool.gpu.memory else ""
+    labels = (f"{key}={value}" for key, value in sorted(_selector(pool).items()))
+    return ", ".join((f"{gpu_resource(pool.gpu)} x{pool.gpu.count}{of}", *labels))
+
+
 def _of_pool(pool: Pool, nodes: tuple[Node, ...], known: PoolInventory | None) -> PoolInventory:
-    able = [node for node in nodes if _could_hold(node, pool)]
+    alike = [node for node in nodes if _could_hold(node, pool)]
+    able = [node for node in alike if not node.unschedulable]
     if pool.gpu is None:
         return PoolInventory(name=pool.name, nodes=len(able))
-    if not able:
-        return _remembered(pool, pool.gpu, known)
-    memories = [memory for node in able if (memory := _memory(node, pool.gpu)) is not None]
-    products = {_product(node, pool.gpu) for node in able}
-    resource = gpu_resource(pool.gpu)
+    asked, resource = asked_of_nodes(pool), gpu_resource(pool.gpu)
+    before = known if known is not None and known.asked == asked else PoolInventory(name=pool.name)
     return PoolInventory(
         name=pool.name,
         nodes=len(able),
         gpus=sum(int(_allocatable(node, resource)) for node in able),
-        gpu_product=products.pop() if len(products) == 1 else None,
-        gpu_memory=min(memories, default=None),
+        gpu_product=_one_product(alike, pool.gpu, before),
+        gpu_memory=_least_memory(alike, pool.gpu, before),
+        asked=asked,
     )
 
 
-def _remembered(pool: Pool, gpu: PoolGpu, known: PoolInventory | None) -> PoolInventory:
-    """Which GPUs they were, unless the pool asks for others now."""
-    if known is None or not _is_of(known.gpu_product, gpu):
-        return PoolInventory(name=pool.name)
-    return known.model_copy(update={"nodes": 0, "gpus": 0})
+def _one_product(nodes: Iterable[Node], gpu: PoolGpu, before: PoolInventory) -> str | None:
+    """None if there are several."""
+    products = {product for node in nodes if (product := _product(node, gpu)) is not None}
+    if not products:
+        return before.gpu_product
+    return products.pop() if len(products) == 1 else None
 
 
-def _is_of(product: str | None, gpu: PoolGpu) -> bool:
-    profile = _own_resource(gpu)
-    if profile is None:
-        return gpu.product in (None, product)
-    if product is None or mig_of(product) != profile:
-        return False
-    return gpu.product in (None, undivided(product))
+def _least_memory(nodes: Iterable[Node], gpu: PoolGpu, before: PoolInventory) -> int | None:
+    sizes = (before.gpu_memory, *(_memory(node, gpu) for node in nodes))
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _could_hold(node: Node, pool: Pool) -> bool:
+    """Once it is empty, and not cordoned."""
     wants = _selector(pool)
-    if node.unschedulable or any(node.labels.get(key) != wants[key] for key in wants):
+    if any(node.labels.get(key) != wants[key] for key in wants):
         return False
     asked = {"cpu": pool.resources.cpu.value, "memory": pool.resources.memory.value}
     if pool.gpu is not None:
@@ -78,11 +89,17 @@ def _could_hold(node: Node, pool: Pool) -> bool:
     return all(_allocatable(node, name) >= amount for name, amount in asked.items())
 
 
-def _selector(pool: Pool) -> Mapping[str, str]:
-    """The labels that the pool's pods ask of their nodes."""
-    said: Mapping[str, str] = (pool.template.get("spec") or {}).get("nodeSelector") or {}
+def _selector(pool: Pool) -> Mapping[str, Any]:
+    """The labels that the pool's pods ask of their nodes. What is no pod template asks for none:
+    the API server refuses it, in its words.
+    """
+    said = _map(_map(pool.template.get("spec")).get("nodeSelector"))
     product = pool.gpu.product if pool.gpu is not None else None
     return said if product is None else {**said, GPU_PRODUCT: product}
+
+
+def _map(said: Any) -> Mapping[str, Any]:
+    return said if isinstance(said, Mapping) else {}
 
 
 def _product(node: Node, gpu: PoolGpu) -> str | None:

@@ -15,7 +15,7 @@ from shoal.api.ledger import ReplicaReport
 from shoal.plan.conditions import condition
 from shoal.plan.held_back import is_held_back
 from shoal.plan.observed import DEPLOY_FAILED, ObservedModel
-from shoal.plan.ray_clusters import is_upgrading, refusal_of, waits_for_room
+from shoal.plan.ray_states import is_upgrading, refusal_of, waits_for_room
 from shoal.plan.room import Cause, no_room
 from shoal.plan.scaling import is_idle, wanted_replicas
 
@@ -91,8 +91,9 @@ def _gave_up(observed: ObservedModel, failure: Failure | None) -> Cause | None:
 def _no_room(observed: ObservedModel, _: Failure | None) -> Cause | None:
     if not waits_for_room(observed.application):
         return None
-    surge = not observed.current and bool(observed.answering)
-    return no_room(observed, surge)
+    newest = observed.model.metadata.generation
+    served = (entry.served_generation or 0 for entry in observed.answering)
+    return no_room(observed, surge=any(generation < newest for generation in served))
 
 
 def _elsewhere(observed: ObservedModel, _: Failure | None) -> Cause | None:

@@ -16,10 +16,12 @@ from shoal.api.model import ModelFacts, Placement, ReplicaCount
 from shoal.plan.acceptance import refusal
 from shoal.plan.conditions import condition
 from shoal.plan.failures import failure_of
-from shoal.plan.fitting import Place, place
+from shoal.plan.fitting import Place
 from shoal.plan.loaded import loaded_condition
 from shoal.plan.observed import DEPLOY_FAILED, ObservedModel, is_wanted, key_of
 from shoal.plan.offers import offers
+from shoal.plan.placement import fleet_is_full, place_of
+from shoal.plan.proof import UNPROVEN
 from shoal.plan.public_address import public_address
 from shoal.plan.ready import ready_condition
 from shoal.plan.refusal import Refusal
@@ -34,9 +36,12 @@ def model_status(observed: ObservedModel, now: datetime) -> ModelStatus:
     if not is_wanted(observed.model):
         return _suspended(observed.model, now)
     assert observed.fleet is not None
-    where = place(observed.model, offers(observed.fleet))
+    where = place_of(observed, offers(observed.fleet))
     if isinstance(where, Refusal):
         return _unplaced(observed.model, where, now)
+    full = fleet_is_full(observed)
+    if full is not None:
+        return _refused(observed.model, full, now)
     return _served(observed, where, now)
 
 
@@ -68,15 +73,20 @@ def _stalled(
 
 
 def _suspended(model: Model, now: datetime) -> ModelStatus:
-    why = "spec.suspend is true" if model.spec.suspend else "spec.replicas is 0"
     conditions = (
         condition(model, ConditionType.ACCEPTED, True, Reason.ACCEPTED),
-        condition(model, ConditionType.READY, False, Reason.SUSPENDED, f"{why}."),
+        condition(model, ConditionType.READY, False, Reason.SUSPENDED, _unwanted(model)),
     )
     return ModelStatus(
         observed_generation=model.metadata.generation,
         conditions=merge_conditions(model.status.conditions, conditions, now),
     )
+
+
+def _unwanted(model: Model) -> str:
+    if model.metadata.deletion_timestamp is not None:
+        return "It is being deleted."
+    return "spec.suspend is true." if model.spec.suspend else "spec.replicas is 0."
 
 
 def _served(observed: ObservedModel, where: Place, now: datetime) -> ModelStatus:
@@ -134,11 +144,13 @@ def _answering(observed: ObservedModel) -> int:
 
 
 def _revision(observed: ObservedModel, ready: Condition) -> str | None:
-    """What most replicas serve; while an idle Model has none, what they did."""
+    """What most replicas serve; while an idle Model has none, what they did. An address that does
+    not answer for a moment is no reason to forget it.
+    """
     served = Counter(entry.revision for entry in observed.answering)
     if served:
         return served.most_common(1)[0][0]
-    known = observed.report is None or ready.status == "True"
+    known = observed.report is None or ready.status == "True" or ready.reason in UNPROVEN
     return observed.model.status.revision if known else None
 
 

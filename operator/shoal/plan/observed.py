@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from shoal.api import (
-    MAX_MODELS,
     Failure,
     Fleet,
     Ledger,
@@ -35,13 +34,9 @@ def application_of(model: Model) -> str:
 
 
 def is_wanted(model: Model) -> bool:
-    """Whether the Model asks for any replica at all."""
-    return not model.spec.suspend and model.spec.most_replicas > 0
-
-
-def _seniority(model: Model) -> tuple[str, str]:
-    created = model.metadata.creation_timestamp
-    return (created.isoformat() if created else "", key_of(model))
+    """Whether the Model asks for any replica at all; one that is being deleted does not."""
+    deleted = model.metadata.deletion_timestamp is not None
+    return not (deleted or model.spec.suspend) and model.spec.most_replicas > 0
 
 
 # Ray Serve's words for applications.
@@ -50,7 +45,9 @@ RUNNING, DEPLOY_FAILED = "RUNNING", "DEPLOY_FAILED"
 _NO_REPORT, _NO_APPLICATION = ModelReport(), ApplicationStatus()
 
 FoundSecret = Mapping[str, str] | Reason
-"""The data of a Secret (base64), or why it is not known: SECRET_NOT_FOUND, SECRET_FORBIDDEN."""
+"""The data of a Secret (base64), or why it is not known: SECRET_NOT_FOUND, SECRET_FORBIDDEN or
+SECRET_UNAVAILABLE.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,9 @@ class ObservedFleet:
 
     `ledger` is None while it cannot be read; `reachable` is what the last probe of the Fleet's own
     address saw. `namespaces` has the labels of the namespaces of its Models, and `secrets` what was
-    found of the Secrets that they name, by namespace and name. `unreadable` are the applications of
-    Models, of whichever Fleet, that this version cannot read.
+    found of the Secrets that its Models name, by namespace and name; nothing of those that may not
+    be served anyway. `unreadable` are the applications of Models, of whichever Fleet, that this
+    version cannot read. `credentials` is the Fleet's own copy (base64), where some of it is kept.
     """
 
     fleet: Fleet
@@ -75,31 +73,26 @@ class ObservedFleet:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
     secrets: Mapping[tuple[str, str], FoundSecret] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
         """The base URL under which its models are reached, without a slash at its end."""
         return self.site.address
 
-    @cached_property
-    def places(self) -> frozenset[str]:
-        """The `namespace/name` of the Models that it has a place for. Those that came first stay:
-        age decides, and the name among equals.
-        """
-        wanted = sorted((model for model in self.models if is_wanted(model)), key=_seniority)
-        return frozenset(key_of(model) for model in wanted[:MAX_MODELS])
-
 
 @dataclass(frozen=True)
 class ObservedModel:
-    """A Model and its Fleet, if that exists. `answers`: a request to the Model's URL got a 200.
+    """A Model and its Fleet, if that exists and can be read; or else its `fleet_problem`.
 
+    `answers`: a request to the Model's URL got a 200.
     What follows from these is worked out once.
     """
 
     model: Model
     fleet: ObservedFleet | None = None
     answers: bool = False
+    fleet_problem: str = ""
 
     @cached_property
     def report(self) -> ModelReport | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shoal.api import Pod, Reason
 from shoal.plan.observed import ObservedFleet
-from shoal.plan.ray_clusters import condition_of
+from shoal.plan.ray_states import condition_of
 from shoal.plan.refusal import Refusal
 
 # What to do, by how the problem begins.

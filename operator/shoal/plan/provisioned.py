@@ -9,7 +9,7 @@ from shoal.api import Condition, ConditionType, Reason
 from shoal.plan.conditions import condition
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.pod_trouble import pod_trouble
-from shoal.plan.ray_clusters import condition_of, is_upgrading, refusal_of, serving
+from shoal.plan.ray_states import condition_of, is_upgrading, refusal_of, serving
 from shoal.plan.refusal import Refusal
 from shoal.plan.upgrade import upgrade_words
 

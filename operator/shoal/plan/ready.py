@@ -24,7 +24,7 @@ _UNDERWAY = frozenset(
 
 def ready_condition(observed: ObservedModel, fleet: ObservedFleet, loaded: Condition) -> Condition:
     """`loaded` is the condition of that name, as it is now."""
-    before = find_condition(observed.model.status.conditions, ConditionType.READY)
+    before = _before(observed)
     was_ready = before is not None and before.status == "True"
     if not fleet.reachable:
         return _cut_off(observed, before, _silence(fleet))
@@ -36,6 +36,16 @@ def ready_condition(observed: ObservedModel, fleet: ObservedFleet, loaded: Condi
     if not was_ready and not observed.answers and loaded.reason is not Reason.IDLE:
         return _ready(observed, False, Reason.ROUTING, "The URL does not answer yet.", served)
     return _ready(observed, True, *_how(observed, loaded, served), served)
+
+
+def _before(observed: ObservedModel) -> Condition | None:
+    """The condition as it was, unless another Fleet may have earned it: one that never told of the
+    Model never served it.
+    """
+    before = find_condition(observed.model.status.conditions, ConditionType.READY)
+    newest = observed.model.metadata.generation
+    same = before is not None and before.observed_generation == newest
+    return before if same or observed.told is not None else None
 
 
 def _cut_off(observed: ObservedModel, before: Condition | None, message: str) -> Condition:

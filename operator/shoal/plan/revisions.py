@@ -18,8 +18,9 @@ from shoal.api import (
     same_artifact,
 )
 from shoal.api.model import Digest
-from shoal.plan.observed import ObservedModel
-from shoal.plan.ray_clusters import is_building
+from shoal.plan.observed import ObservedModel, application_of
+from shoal.plan.ray_states import is_building
+from shoal.plan.told import told_attempt
 
 
 def model_config(observed: ObservedModel, told: ModelConfig | None) -> ModelConfig:
@@ -33,7 +34,17 @@ def model_config(observed: ObservedModel, told: ModelConfig | None) -> ModelConf
         uid=meta.uid,
         wanted=wanted,
         fallback=None if proven is None or same_artifact(proven, wanted) else proven,
+        first_attempt=_first_attempt(observed, told),
     )
+
+
+def _first_attempt(observed: ObservedModel, told: ModelConfig | None) -> int:
+    meta = observed.model.metadata
+    if told is not None and (told.uid, told.wanted.generation) == (meta.uid, meta.generation):
+        return told.first_attempt
+    service = observed.fleet.ray_service if observed.fleet is not None else None
+    before = service.spec.serve_config if service is not None else ""
+    return told_attempt(before, application_of(observed.model))
 
 
 def _wanted(model: Model, proven: ModelRevision | None) -> ModelRevision:

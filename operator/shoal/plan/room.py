@@ -7,10 +7,11 @@ most; such a worker may itself wait for a node.
 import re
 
 from shoal.api import Pool, Reason, Rollout
-from shoal.plan.fitting import Place, place
+from shoal.plan.fitting import Place
 from shoal.plan.observed import ObservedFleet, ObservedModel
 from shoal.plan.offers import offers
-from shoal.plan.ray_clusters import message_of
+from shoal.plan.placement import place_of
+from shoal.plan.ray_states import message_of
 
 Cause = tuple[Reason, str]
 
@@ -38,7 +39,7 @@ def _pool(observed: ObservedModel) -> Pool | None:
     """The pool with pods that holds the Model."""
     if observed.fleet is None or not observed.fleet.site.has_pods:
         return None
-    where = place(observed.model, offers(observed.fleet))
+    where = place_of(observed, offers(observed.fleet))
     pools = observed.fleet.fleet.spec.pools
     return next((one for one in pools if isinstance(where, Place) and one.name == where.pool), None)
 

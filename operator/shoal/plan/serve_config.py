@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from shoal.api import Model, ModelsConfig, ReplicaConfig, Rollout
+from shoal.api.rayservice import ApplicationStatus
 from shoal.api.runtime import (
     DEPLOYMENT,
     DOOR_DEPLOYMENT,
@@ -25,10 +26,10 @@ from shoal.plan.held_back import is_held_back
 from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet, ObservedModel, application_of, key_of
 from shoal.plan.placement import placed_models
 from shoal.plan.ray_cluster.offers import pool_resource
-from shoal.plan.ray_clusters import is_settled
+from shoal.plan.ray_states import is_building
 from shoal.plan.revisions import model_config
 from shoal.plan.scaling import fewest_replicas
-from shoal.plan.told import told_application, told_attempt
+from shoal.plan.told import told_application, told_attempt, told_time
 
 # Longer than any request may take: what a stopping replica took is finished.
 DRAIN_S = 120
@@ -53,7 +54,7 @@ def serve_config(observed: ObservedFleet, now: datetime) -> dict[str, Any]:
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
         "applications": [
             _ledger_application(),
-            *(_door_application(observed, *door) for door in doors(observed).items()),
+            *(_door_application(observed, *door, now) for door in doors(observed).items()),
             *sorted(applications, key=lambda application: str(application["name"])),
         ],
     }
@@ -76,13 +77,15 @@ def _ledger_application() -> dict[str, Any]:
     }
 
 
-def _door_application(observed: ObservedFleet, pool: str, number: int) -> dict[str, Any]:
+def _door_application(
+    observed: ObservedFleet, pool: str, number: int, now: datetime
+) -> dict[str, Any]:
     name = door_application(pool)
     return {
         "name": name,
         "route_prefix": None,
         "import_path": DOOR_IMPORT_PATH,
-        "args": {"attempt": _door_attempt(observed, name)},
+        "args": _door_args(observed, name, now),
         "deployments": [
             {
                 "name": DOOR_DEPLOYMENT,
@@ -96,14 +99,19 @@ def _door_application(observed: ObservedFleet, pool: str, number: int) -> dict[s
     }
 
 
-def _door_attempt(observed: ObservedFleet, name: str) -> int:
-    """Whatever kept doors from starting, such as a worker that died thrice, is tried again."""
+def _door_args(observed: ObservedFleet, name: str, now: datetime) -> dict[str, Any]:
+    """Whatever kept doors from starting, such as a worker that died thrice, is tried again: at
+    once, and then less and less often.
+    """
     service = observed.ray_service
-    if service is None:
-        return 0
-    said = service.status.told.application_statuses.get(name)
-    failed = said is not None and said.status == DEPLOY_FAILED and is_settled(service)
-    return told_attempt(service.spec.serve_config, name) + failed
+    before = service.spec.serve_config if service is not None else ""
+    attempt, tried = told_attempt(before, name), told_time(before, name)
+    if service is not None and not is_building(service):
+        said = service.status.told.application_statuses.get(name, ApplicationStatus())
+        waited = tried is None or (now - tried).total_seconds() >= _wait(attempt)
+        if said.status == DEPLOY_FAILED and waited:
+            attempt, tried = attempt + 1, now
+    return {"attempt": attempt, **({"tried": tried.isoformat()} if tried is not None else {})}
 
 
 def _application(observed: ObservedModel, where: Place, now: datetime) -> dict[str, Any]:
@@ -185,14 +193,21 @@ def _actor_options(observed: ObservedModel, where: Place) -> dict[str, Any]:
 
 def _attempt(observed: ObservedModel, now: datetime) -> int:
     """Ray Serve gives up on an application whose replicas do not start, and takes the same
-    configuration for no change; a higher number makes it try again.
+    configuration for no change; a higher number makes it try again. While it builds applications,
+    that waits: each change would begin all of them anew.
     """
     assert observed.fleet is not None
     service = observed.fleet.ray_service
     before = service.spec.serve_config if service is not None else ""
     attempt = told_attempt(before, application_of(observed.model))
-    failure = observed.known_failure
-    if failure is None or not failure.retriable or observed.application.status != DEPLOY_FAILED:
+    failure, told = observed.known_failure, observed.told
+    failed = observed.application.status == DEPLOY_FAILED and not is_building(service)
+    if failure is None or told is None or not failure.retriable or not failed:
         return attempt
-    wait = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** min(attempt, 8))
+    wait = _wait(attempt - told.first_attempt)
     return attempt + 1 if (now - failure.time).total_seconds() >= wait else attempt
+
+
+def _wait(attempts: int) -> float:
+    """Seconds until the next attempt, after so many that failed."""
+    return min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempts, 8))

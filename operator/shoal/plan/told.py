@@ -5,10 +5,12 @@ A configuration that Shoal did not write tells nothing, and so is overwritten.
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
 
 from shoal.api import ModelConfig, ModelsConfig
+from shoal.api.source_secrets import secrets_of_revision
 
 
 def told_model(serve_config: str, application: str, key: str) -> ModelConfig | None:
@@ -23,6 +25,12 @@ def told_attempt(serve_config: str, application: str) -> int:
     return told.attempt if told is not None else 0
 
 
+def told_time(serve_config: str, application: str) -> datetime | None:
+    """When an application was last made to try again, if it says so."""
+    told = _applications(serve_config).get(application)
+    return told.tried if told is not None else None
+
+
 def told_applications(serve_config: str) -> frozenset[str]:
     """The names of all applications."""
     return frozenset(_applications(serve_config))
@@ -32,6 +40,23 @@ def told_application(serve_config: str, name: str) -> Mapping[str, Any] | None:
     """All that was told of one application."""
     told = _applications(serve_config).get(name)
     return told.said if told is not None else None
+
+
+def told_actor_options(serve_config: str, application: str) -> Mapping[str, Any]:
+    """What each replica of an application was told that it has of a worker; Ray's own words."""
+    told = _applications(serve_config).get(application)
+    return told.actor_options if told is not None else {}
+
+
+def told_secrets(serve_config: str, application: str) -> frozenset[tuple[str, str]]:
+    """Namespace and name of the Secrets that an application's sources name."""
+    told = _applications(serve_config).get(application)
+    return frozenset(
+        (config.namespace, name)
+        for config in (told.models.values() if told is not None else ())
+        for revision in (config.wanted, config.fallback)
+        for name in (secrets_of_revision(revision) if revision is not None else ())
+    )
 
 
 class _Told:
@@ -49,11 +74,27 @@ class _Told:
             return {}
 
     @cached_property
+    def actor_options(self) -> Mapping[str, Any]:
+        try:
+            options = self.said["deployments"][0]["ray_actor_options"]
+        except (LookupError, TypeError):
+            return {}
+        return options if isinstance(options, Mapping) else {}
+
+    @cached_property
     def attempt(self) -> int:
         try:
             return int(self.said["args"]["attempt"])
         except (LookupError, TypeError, ValueError):
             return 0
+
+    @cached_property
+    def tried(self) -> datetime | None:
+        try:
+            time = datetime.fromisoformat(self.said["args"]["tried"])
+        except (LookupError, TypeError, ValueError):
+            return None
+        return time if time.tzinfo is not None else None
 
 
 @lru_cache(maxsize=32)  # Every Model of a Fleet asks about the same text.

@@ -6,7 +6,7 @@ from shoal.api import ConditionType, Reason, is_true
 from shoal.api.rayservice import ApplicationStatus
 from shoal.plan.failures import last_words
 from shoal.plan.observed import DEPLOY_FAILED, ObservedFleet, application_of, key_of
-from shoal.plan.ray_clusters import waits_for_room
+from shoal.plan.ray_states import waits_for_room
 from shoal.plan.refusal import Refusal
 
 _NAMED = 3

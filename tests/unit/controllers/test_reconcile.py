@@ -1,5 +1,6 @@
 """One reconcile at a time: gather, plan, apply, report."""
 
+import asyncio
 import json
 from datetime import timedelta
 
@@ -21,10 +22,11 @@ from shoal.cluster.memory import SITE_NAMESPACE
 from shoal.controllers.fleet import RETRY, reconcile_fleet
 from shoal.controllers.gather import gather_model
 from shoal.controllers.model import ROUTING_FIRST, ROUTING_MOST, reconcile_model
-from shoal.errors import AccessDenied, KindMissing, WorldUnavailable
+from shoal.errors import AccessDenied, InvalidResource, KindMissing, WorldUnavailable
 from shoal.testing import (
     DIGEST,
     NOW,
+    POD_SITE,
     a_failure,
     a_fleet,
     a_ledger,
@@ -208,6 +210,47 @@ async def test_a_model_reads_the_others_only_if_its_fleet_has_too_many(scene):
     assert "one-too-many" not in (await scene.service()).spec.serve_config
 
 
+async def test_a_crowd_that_cannot_be_served_takes_no_model_its_place(in_pods):
+    scene = in_pods
+    scene.set_namespace("ops", {"team": "ops"})
+    await scene.begin(*(a_model(f"m-{at:03}", "elsewhere") for at in range(MAX_MODELS)))
+    await scene.apply(a_fleet(allowed_namespaces={"match_labels": {"team": "ops"}}))
+    nowhere = {"uri": "https://models.test/m", "secret_name": "none"}
+    await scene.apply(a_model("without", source=nowhere))
+    await scene.apply(a_model())
+    for _ in range(2):
+        await reconcile_fleet(scene, FLEET, NOW)
+        await reconcile_model(scene, Key("Model", "ops", "without"), NOW)
+        await reconcile_model(scene, MODEL, NOW)
+    observed = await gather_model(scene, "ops", "alarm-triage")
+    assert len(observed.fleet.models) == MAX_MODELS + 1
+    assert ready(await scene.model()).reason == "Starting"
+    assert ready(await scene.model("without")).reason == "SecretNotFound"
+
+
+async def test_a_url_that_hangs_holds_nobody_up(scene, monkeypatch):
+    async def hangs(_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("shoal.controllers.gather.ANSWER_S", 0.01)
+    monkeypatch.setattr(scene, "answers", hangs)
+    await scene.begin()
+    await reconcile_fleet(scene, FLEET, NOW)
+    await scene.serve(a_replica(await scene.model()))
+    await reconcile_model(scene, MODEL, NOW)
+    assert ready(await scene.model()).reason == "Routing"
+
+
+async def test_a_model_that_is_being_deleted_is_served_no_more(scene):
+    await bring_up(scene)
+    model = await scene.model()
+    meta = model.metadata.model_copy(update={"deletion_timestamp": NOW})
+    scene._write("delete", MODEL, model.model_copy(update={"metadata": meta}))
+    await settle(scene)
+    assert "alarm-triage" not in (await scene.service()).spec.serve_config
+    assert ready(await scene.model()).message == "It is being deleted."
+
+
 async def test_a_model_reads_no_nodes_and_its_fleets_pods_only_while_it_waits_for_a_place(in_pods):
     scene = in_pods
     await scene.begin()
@@ -268,6 +311,77 @@ async def test_what_kubernetes_refuses_is_told_and_fails(in_pods, verb, error, r
     fleet = await scene.fleet()
     provisioned = find_condition(fleet.status.conditions, ConditionType.PROVISIONED)
     assert provisioned.reason == "Provisioning"
+
+
+async def test_an_object_that_is_refused_keeps_no_model_from_being_served(in_pods):
+    scene = in_pods
+    await scene.begin()
+    await reconcile_fleet(scene, FLEET, NOW)
+    scene.refuses["keep"] = KindMissing("HTTPRoute", "install the Gateway API")
+    await scene.apply(a_model("second"))
+    with pytest.raises(KindMissing):
+        await reconcile_fleet(scene, FLEET, NOW)
+    assert "ops.second" in (await scene.service()).spec.serve_config
+    fleet = await scene.fleet()
+    assert fleet.status.models.total == 2
+    provisioned = find_condition(fleet.status.conditions, ConditionType.PROVISIONED)
+    assert provisioned.reason == "ConfigurationRefused"
+
+
+async def test_a_mistake_of_ours_is_told_to_who_looks_at_the_fleet(scene, monkeypatch):
+    await bring_up(scene)
+    before = (await scene.fleet()).status
+
+    def fails(*_):
+        raise TypeError("no such luck")
+
+    monkeypatch.setattr("shoal.controllers.fleet.serve_config", fails)
+    with pytest.raises(TypeError):
+        await reconcile_fleet(scene, FLEET, NOW)
+    after = (await scene.fleet()).status
+    for kind, status in ((ConditionType.ACCEPTED, "False"), (ConditionType.STALLED, "True")):
+        said = find_condition(after.conditions, kind)
+        assert (said.status, said.reason) == (status, "InvalidSpec")
+        assert "leaves what runs as it is: no such luck." in said.message
+    assert is_true(after.conditions, ConditionType.READY)
+    assert (after.url, after.models) == (before.url, before.models)
+    monkeypatch.undo()
+    await settle(scene)
+    assert (await scene.fleet()).status == before
+
+
+async def test_a_mistake_in_a_new_fleet_leaves_it_unready(scene, monkeypatch):
+    await scene.apply(a_fleet())
+    monkeypatch.setattr("shoal.controllers.fleet.serve_config", {}.pop)
+    with pytest.raises(TypeError):
+        await reconcile_fleet(scene, FLEET, NOW)
+    assert ready(await scene.fleet()).reason == "InvalidSpec"
+
+
+async def test_a_model_says_what_is_wrong_with_its_fleet(scene, monkeypatch):
+    await bring_up(scene)
+    get = scene.get
+
+    async def strict(kind, namespace, name):
+        if kind is Fleet:
+            raise InvalidResource("Fleet default", ("spec.pools: Required value",))
+        return await get(kind, namespace, name)
+
+    monkeypatch.setattr(scene, "get", strict)
+    await reconcile_model(scene, MODEL, NOW)
+    accepted = find_condition((await scene.model()).status.conditions, ConditionType.ACCEPTED)
+    assert (accepted.status, accepted.reason) == ("False", "InvalidSpec")
+    assert "Fleet 'default' breaks the contract" in accepted.message
+    assert "spec.pools: Required value. Put that right" in accepted.message
+
+
+async def test_the_first_ray_service_waits_for_its_token_and_its_policies(in_pods):
+    scene = in_pods
+    await scene.begin()
+    scene.refuses["keep"] = AccessDenied("not allowed to patch networkpolicies")
+    with pytest.raises(AccessDenied):
+        await reconcile_fleet(scene, FLEET, NOW)
+    assert await scene.get(RayService, POD_SITE.namespace, "default") is None
 
 
 async def test_a_fleet_is_not_called_moved_before_kuberay_saw_its_change(scene):

@@ -43,7 +43,8 @@ from shoal.testing import (
 class World:
     """`replicas` is what the ledger says of the Model, and `known` what besides; None is a silent
     ledger. `surroundings` is more of what was observed of the Fleet. `active` and `pending` are the
-    names of its Ray clusters; the Model's `application` is that of the one that is told.
+    names of its Ray clusters; the Model's `application` is that of the one that is told, which has
+    others `beside` it.
     """
 
     model: Model = field(default_factory=a_model)
@@ -55,6 +56,7 @@ class World:
     answers: bool = False
     service: RayService | None = None
     application: ApplicationStatus = field(default_factory=an_application)
+    beside: dict[str, ApplicationStatus] = field(default_factory=dict)
     now: datetime = NOW
     events: list[Event] = field(default_factory=list)
     site: Site = SITE
@@ -119,7 +121,7 @@ class World:
     def _service_now(self) -> RayService | None:
         if self.service is None:
             return None
-        told = {application_of(self.model): self.application}
+        told = {application_of(self.model): self.application, **self.beside}
         clusters = {
             "active_service_status": ServiceStatus(
                 ray_cluster_name=self.active, application_statuses={} if self.pending else told

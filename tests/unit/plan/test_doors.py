@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from fleet_pods import CPU_POOL, GPU_POOL, a_head, a_service, on_a_cluster
 
 from shoal.api import Pod
+from shoal.api.rayservice import ApplicationStatus
 from shoal.plan.doors import doors
 from shoal.plan.serve_config import serve_config
 from shoal.testing import NOW, SITE, a_model, a_ray_service, an_application
@@ -87,19 +89,38 @@ def test_a_door_is_one_per_worker_takes_no_processor_and_has_no_route():
     }
 
 
-def test_doors_that_ray_serve_gave_up_are_tried_again():
-    def told(service):
-        _, door = serve_config(on_a_cluster(service=service), NOW)["applications"]
-        return door["args"]["attempt"], json.dumps({"applications": [door]})
+FAILED = {"shoal-door-cpu": an_application("DEPLOY_FAILED")}
 
-    attempt, text = told(None)
-    failed = {"shoal-door-cpu": an_application("DEPLOY_FAILED")}
-    again, anew = told(a_ray_service(text, failed))
+
+def tried(service, seconds=0.0):
+    """How often doors were tried, and what Ray Serve is told then."""
+    now = NOW + timedelta(seconds=seconds)
+    _, door = serve_config(on_a_cluster(service=service), now)["applications"]
+    return door["args"]["attempt"], json.dumps({"applications": [door]})
+
+
+def test_doors_that_ray_serve_gave_up_are_tried_again():
+    attempt, text = tried(None)
+    again, anew = tried(a_ray_service(text, FAILED))
     assert (attempt, again) == (0, 1)
-    assert told(a_ray_service(anew))[0] == 1
-    unseen = a_ray_service(anew, failed)
+    assert tried(a_ray_service(anew))[0] == 1
+    unseen = a_ray_service(anew, FAILED)
     metadata = unseen.metadata.model_copy(update={"generation": 2})
-    assert told(unseen.model_copy(update={"metadata": metadata}))[0] == 1
+    assert tried(unseen.model_copy(update={"metadata": metadata}), 1e6)[0] == 1
+
+
+def test_doors_that_fail_again_are_tried_less_and_less_often():
+    _, text = tried(a_ray_service(tried(None)[1], FAILED))
+    assert tried(a_ray_service(text, FAILED), 19)[0] == 1
+    attempt, text = tried(a_ray_service(text, FAILED), 20)
+    assert attempt == 2
+    assert tried(a_ray_service(text, FAILED), 20 + 39) == (2, text)
+    assert tried(a_ray_service(text, FAILED), 20 + 40)[0] == 3
+
+
+def test_doors_wait_while_applications_are_being_built():
+    building = {**FAILED, "ops.other": ApplicationStatus(status="DEPLOYING")}
+    assert tried(a_ray_service(tried(None)[1], building))[0] == 0
 
 
 def test_doors_do_not_move_with_the_order_of_pools():

@@ -4,6 +4,7 @@ import pytest
 
 from shoal.api.model import Placement
 from shoal.plan.fitting import Place, place
+from shoal.plan.inventory import asked_of_nodes
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.offers import offers
 from shoal.plan.refusal import Refusal
@@ -72,8 +73,8 @@ def test_a_product_that_is_divided_alike_is_known_by_both_its_names(product):
         (
             {"gpu": {"memory": "6Gi"}},
             [UNKNOWN],
-            "Needs 6 GiB on one GPU; how much those of pool new have is not known, because none of "
-            "its nodes was seen yet. Say gpu.memory in the Fleet's pool.",
+            "Needs 6 GiB on one GPU; how much those of pool new have is not known, because no node "
+            "of it told so yet. Say gpu.memory in the Fleet's pool.",
         ),
         (
             {"gpu": {}},
@@ -151,7 +152,8 @@ def test_a_model_stays_on_its_pool_while_it_fits_there(asked, before, expected):
 
 def test_nodes_have_the_last_word_on_the_memory_of_a_gpu():
     fleet = a_fleet(pools=(L4,))
-    known = {"name": "l4", "gpu_product": "NVIDIA-L4", "gpu_memory": 20 * 2**30}
+    asked = asked_of_nodes(fleet.spec.pools[0])
+    known = {"name": "l4", "gpu_memory": 20 * 2**30, "asked": asked}
     status = fleet.status.model_validate({"inventory": [known]})
     observed = ObservedFleet(fleet.model_copy(update={"status": status}), POD_SITE)
     model = a_model(resources={"gpu": {"memory": "10Gi"}})

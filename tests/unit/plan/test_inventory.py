@@ -2,7 +2,7 @@
 
 import pytest
 
-from shoal.api import Node, PoolInventory
+from shoal.api import Node
 from shoal.plan.inventory import inventory, mig_of
 from shoal.testing import a_fleet
 
@@ -31,10 +31,14 @@ def an_a100_in_parts():
     return a_node("n-1", labels, **{"nvidia.com/mig-1g.5gb": "7", "nvidia.com/gpu": "0"})
 
 
-def found(pool, *nodes, known=()):
+def looked(pool, *nodes, known=()):
     fleet = a_fleet(pools=({"name": "p", **pool},))
     status = fleet.status.model_copy(update={"inventory": tuple(known)})
-    (one,) = inventory(fleet.model_copy(update={"status": status}), nodes)
+    return inventory(fleet.model_copy(update={"status": status}), nodes)
+
+
+def found(pool, *nodes, known=()):
+    (one,) = looked(pool, *nodes, known=known)
     return one.nodes, one.gpus, one.gpu_product, one.gpu_memory
 
 
@@ -88,27 +92,54 @@ def test_a_pool_is_made_of_the_nodes_that_could_hold_its_workers(pool, nodes, ex
     assert found(pool, *nodes) == expected
 
 
-@pytest.mark.parametrize(
-    ("pool", "product", "kept"),
-    [
-        (L4, "NVIDIA-L4", True),
-        ({"gpu": {}}, "NVIDIA-L4", True),
-        ({"gpu": {"product": "Tesla-T4"}}, "NVIDIA-L4", False),
-        ({"gpu": {"mig": "1g.5gb"}}, f"{A100}-MIG-1g.5gb", True),
-        ({"gpu": {"mig": "1g.5gb", "product": A100}}, f"{A100}-MIG-1g.5gb", True),
-        ({"gpu": {"mig": "2g.10gb"}}, f"{A100}-MIG-1g.5gb", False),
-        ({"gpu": {"mig": "1g.5gb"}}, None, False),
-    ],
+OTHERS = (
+    {"gpu": {"product": "NVIDIA-L40S"}},
+    {"gpu": {"product": "NVIDIA-L4", "memory": "20Gi"}},
+    {"gpu": {"product": "NVIDIA-L4", "mig": "1g.5gb"}},
+    {**L4, "template": {"spec": {"nodeSelector": {"zone": "a"}}}},
+    {},
 )
-def test_what_gpus_there_were_is_kept_while_the_nodes_are_away(pool, product, kept):
-    known = PoolInventory(name="p", nodes=2, gpus=2, gpu_product=product, gpu_memory=2**34)
-    expected = (0, 0, product, 2**34) if kept else NOTHING
-    assert found(pool, a_node(), known=[known]) == expected
 
 
-def test_a_pool_that_has_no_gpus_any_more_forgets_them():
-    known = PoolInventory(name="p", nodes=2, gpus=2, gpu_product="NVIDIA-L4", gpu_memory=2**34)
-    assert found({}, known=[known]) == NOTHING
+def test_what_gpus_there_were_is_kept_while_the_nodes_are_away():
+    known = looked(L4, an_l4())
+    assert found(L4, a_node(), known=known) == (0, 0, "NVIDIA-L4", 23034 * 2**20)
+
+
+@pytest.mark.parametrize("pool", OTHERS)
+def test_it_is_forgotten_once_the_pool_asks_for_others(pool):
+    assert found(pool, known=looked(L4, an_l4())) == NOTHING
+
+
+@pytest.mark.parametrize("missing", [{MEMORY: ""}, {PRODUCT: "", MEMORY: ""}])
+def test_a_label_that_is_missing_for_a_while_changes_nothing(missing):
+    node = an_l4()
+    labels = {key: value for key, value in node.labels.items() if key not in missing}
+    without = node.model_copy(update={"labels": labels})
+    pool = {"gpu": {}}
+    assert found(pool, without, known=looked(pool, node)) == (1, 1, "NVIDIA-L4", 23034 * 2**20)
+
+
+def test_a_card_that_is_cordoned_counts_for_the_least_memory():
+    small = an_l4("n-2", "20000", unschedulable=True)
+    assert found(L4, an_l4(), small) == (1, 1, "NVIDIA-L4", 20000 * 2**20)
+
+
+def test_the_least_memory_that_was_ever_told_stays():
+    known = looked(L4, an_l4(), an_l4("n-2", "20000"))
+    assert found(L4, an_l4(), known=known) == (1, 1, "NVIDIA-L4", 20000 * 2**20)
+
+
+def test_devices_of_several_products_keep_their_memory_while_the_nodes_are_away():
+    pool, other = {"gpu": {"mig": "1g.5gb"}}, an_a100_in_parts()
+    other = other.model_copy(update={"name": "n-2", "labels": {**other.labels, PRODUCT: "A30"}})
+    known = looked(pool, an_a100_in_parts(), other)
+    assert found(pool, known=known) == (0, 0, None, 4864 * 2**20)
+
+
+@pytest.mark.parametrize("template", [{"spec": "x"}, {"spec": {"nodeSelector": ["zone"]}}])
+def test_what_is_no_pod_template_asks_nothing_of_nodes(template):
+    assert found({"template": template}, a_node()) == (1, 0, None, None)
 
 
 def test_a_profile_with_media_extensions_is_named_as_labels_allow():

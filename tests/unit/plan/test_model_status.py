@@ -485,6 +485,30 @@ def test_a_rollout_without_room_for_two_says_so_and_serves_on(served):
     assert served.says() == ("True", "NoRoomToSurge", 1)
 
 
+def test_a_rollout_that_finds_room_for_some_says_why_the_others_wait(served):
+    served.edit(resources={"cpu": "8"}, replicas=2)
+    served.tell()
+    served.replicas = [*served.replicas, a_replica(served.model)]
+    served.application = an_application("DEPLOYING", "1 replicas that wait to be scheduled.")
+    served.look()
+    assert served.says(ConditionType.LOADED) == ("False", "NoRoomToSurge", 2)
+
+
+def test_a_model_that_moved_is_not_ready_before_its_new_fleet_served_it(served):
+    served.edit(fleet="other")
+    served.service = None
+    served.replicas = None
+    served.look()
+    assert served.says() == ("False", "FleetNotReady", 2)
+
+
+def test_what_was_seen_of_the_same_generation_stays_without_a_ray_service(served):
+    served.service = None
+    served.replicas = None
+    served.look()
+    assert served.says() == ("True", "Ready", 1)
+
+
 def test_a_refused_configuration_is_told_to_the_model(world):
     world.tell()
     status = world.service.status.model_copy(update={"refusal": "extra fields"})

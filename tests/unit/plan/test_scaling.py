@@ -32,6 +32,17 @@ def test_a_model_that_may_have_no_replica_is_not_ready_before_one_served(world):
     assert counts(world) == (1, 0)
 
 
+def test_an_idle_model_keeps_its_revision_while_the_address_is_silent(scaled):
+    revision = scaled.look().revision
+    scaled.replicas = []
+    scaled.look()
+    scaled.reachable = False
+    assert scaled.look().revision == revision
+    scaled.reachable = True
+    assert scaled.look().revision == revision
+    assert scaled.says() == ("True", "Idle", 2)
+
+
 def test_a_model_that_nobody_asks_is_idle_and_stays_ready(scaled):
     scaled.replicas, scaled.answers = [], False
     status = scaled.look()

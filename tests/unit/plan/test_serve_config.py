@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shoal.api.rayservice import ApplicationStatus
 from shoal.plan.serve_config import RETRY_FIRST_S, RETRY_MOST_S
 from shoal.plan.told import told_attempt, told_model
 from shoal.testing import (
@@ -257,6 +258,30 @@ def test_the_wait_between_attempts_has_an_end(world):
     assert attempt(world) == 500
     world.now += timedelta(seconds=2)
     assert attempt(world) == 501
+
+
+def test_no_attempt_is_made_while_applications_are_being_built(world):
+    world.tell()
+    gave_up(world, retriable=True)
+    world.now += timedelta(days=1)
+    world.beside = {"ops.other": ApplicationStatus(status="DEPLOYING")}
+    assert attempt(world) == 0
+    world.beside = {}
+    assert attempt(world) == 1
+
+
+def test_the_wait_begins_anew_with_each_generation(world):
+    world.service = a_ray_service(world.tell().replace('"attempt": 0', '"attempt": 7'))
+    world.edit(source={"uri": "file:///models/next"})
+    world.tell()
+    gave_up(world, retriable=True)
+    world.now += timedelta(seconds=RETRY_FIRST_S)
+    assert attempt(world) == 8
+    gave_up(world, retriable=True)
+    world.now += timedelta(seconds=RETRY_FIRST_S)
+    assert attempt(world) == 8
+    world.now += timedelta(seconds=RETRY_FIRST_S)
+    assert attempt(world) == 9
 
 
 def test_a_failure_that_needs_a_change_is_not_tried_again(world):

@@ -24,7 +24,7 @@ def owned_manifests(observed: ObservedFleet, fresh_token: str) -> list[dict[str,
         state_claim(fleet),
         service(observed),
         *network_policies(observed),
-        *disruption_budgets(fleet),
+        *disruption_budgets(observed),
         ingress(fleet),
         http_route(fleet),
     ]

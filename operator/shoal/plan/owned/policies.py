@@ -6,7 +6,7 @@
 | 8000, requests | workers | whom the Fleet allows (`network.allowFrom`), the operator's namespace |
 | 8000, the ledger | head | the operator's namespace |
 | 8265, Ray's dashboard | head | KubeRay's operator, the operator's namespace |
-| 8080, Prometheus | all | every pod of the cluster; numbers and names only |
+| 8080, Prometheus | all | the operator's namespace |
 
 Everything else (GCS, agents, HAProxy's own, replicas) is for the Fleet's own pods. They may go
 where they like: models come from anywhere.
@@ -23,7 +23,6 @@ from shoal.plan.owned.names import pods_of
 from shoal.plan.ray_cluster.ports import DASHBOARD, METRICS, SERVE
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
-ANY_POD: dict[str, Any] = {"namespaceSelector": {}}
 # As KubeRay's chart and its plain manifests both label it, in whichever namespace it runs.
 KUBERAY: dict[str, Any] = {
     "namespaceSelector": {},
@@ -37,7 +36,7 @@ def network_policies(observed: ObservedFleet) -> list[Manifest]:
     """One for the workers and one for the head."""
     fleet, operator = observed.fleet, _namespace(observed.site.operator_namespace)
     own = {"from": [{"podSelector": {"matchLabels": pods_of(fleet)}}]}
-    metrics = _rule(METRICS, [ANY_POD])
+    metrics = _rule(METRICS, [operator])
     head = [_rule(SERVE, [operator]), _rule(DASHBOARD, [KUBERAY, operator])]
     return [
         _policy(fleet, "worker", "workers", [own, _requests(fleet, operator), metrics]),

@@ -5,12 +5,22 @@ import json
 from dataclasses import replace
 
 import pytest
-from fleet_pods import CPU_POOL, GPU_POOL, SITE, a_service, on_a_cluster, owned_of
+from fleet_pods import (
+    CPU_POOL,
+    GPU_POOL,
+    SITE,
+    a_head,
+    a_pod,
+    a_service,
+    on_a_cluster,
+    owned_of,
+)
 
 from shoal.api import Reason
 from shoal.plan.owned.manifests import owned_manifests
 from shoal.plan.ray_cluster.service import ray_service
-from shoal.testing import a_model, changed
+from shoal.plan.serve_config import serve_config
+from shoal.testing import NOW, a_model, changed
 
 OPERATOR = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SITE.operator_namespace}}
@@ -132,6 +142,16 @@ def test_a_secret_that_cannot_be_read_is_left_out(why):
     assert data == {"ops.other.token": "dG9r"}
 
 
+def test_a_value_that_is_too_large_is_left_out():
+    found = {("ops", "hub"): {"token": "A" * 21848, "username": "A" * 21844}}
+    assert credentials_of(found, with_secret()) == {}
+    config = json.dumps(serve_config(on_a_cluster(models=(with_secret(),)), NOW))
+    served = a_service(serveConfigV2=config)
+    observed = replace(on_a_cluster(models=(with_secret(),), service=served), secrets=found)
+    data = owned_of(observed, "Secret")["default-credentials"]["data"]
+    assert list(data) == ["ops.hub.username"]
+
+
 def test_a_model_that_is_not_served_has_its_credentials_removed():
     found = {("ops", "hub"): {"token": "dG9r"}}
     assert credentials_of(found, with_secret(suspend=True)) == {}
@@ -167,9 +187,9 @@ def test_nobody_else_reaches_the_gcs_the_agents_or_haproxy():
         assert peers_of("workers", port) == []
 
 
-def test_any_pod_may_read_metrics():
+def test_metrics_are_for_the_operators_namespace():
     for node_type in ("head", "workers"):
-        assert peers_of(node_type, 8080) == [[{"namespaceSelector": {}}]]
+        assert peers_of(node_type, 8080) == [[OPERATOR]]
 
 
 def test_pods_may_go_where_they_like():
@@ -177,25 +197,29 @@ def test_pods_may_go_where_they_like():
         assert policy["spec"]["policyTypes"] == ["Ingress"]
 
 
-def budgets_of(*least, **spec):
+def budgets_of(*least, pods=(), **spec):
     bounds = [{"min": fewest, "max": 9} for fewest in least]
     pools = [{"name": f"p{at}", "workers": workers} for at, workers in enumerate(bounds)]
-    budgets = owned_of(on_a_cluster(pools=pools, **spec), "PodDisruptionBudget")
+    budgets = owned_of(on_a_cluster(pools=pools, pods=pods, **spec), "PodDisruptionBudget")
     return {name: one["spec"]["minAvailable"] for name, one in budgets.items()}
 
 
 def test_workers_are_drained_one_at_a_time():
-    assert budgets_of(3, 1)["default-workers"] == 3
-    assert budgets_of(2)["default-workers"] == 1
+    assert budgets_of(3, 1) == {"default-workers": 3}
+    assert budgets_of(2) == {"default-workers": 1}
 
 
-def test_a_single_worker_does_not_hold_up_a_drain_for_ever():
-    assert "default-workers" not in budgets_of(1)
+def test_workers_beyond_the_fewest_are_drained_one_at_a_time_too():
+    starts, waits = a_pod("a", ready=False), a_pod("a", ready=False)
+    waits = waits.model_copy(update={"problem": "Unschedulable: 0/3 nodes are available"})
+    pods = (a_head("a"), *[a_pod("a")] * 7, starts, waits)
+    assert budgets_of(2, pods=pods) == {"default-workers": 7}
+    assert budgets_of(1, pods=(a_head("a"), a_pod("a"))) == {}
 
 
-def test_a_head_that_keeps_nothing_is_never_evicted():
-    assert "default-head" in budgets_of(1)
-    assert "default-head" not in budgets_of(1, durability={"rocksDB": {}})
+@pytest.mark.parametrize("spec", [{}, {"durability": {"rocksDB": {}}}])
+def test_nothing_holds_up_a_drain_for_ever(spec):
+    assert budgets_of(1, **spec) == {}
 
 
 def test_a_volume_is_claimed_for_rocksdb_alone():

@@ -1,6 +1,7 @@
-"""What a pool must have to hold a replica, rule by rule, and what to say where no pool has it.
+"""What a pool must have to hold a replica, one need after another, and what to say where no pool
+has it.
 
-An objection is told of the pools that every earlier rule left over, and names the one that comes
+An objection is told of the pools that every earlier need left over, and names the one that comes
 nearest.
 """
 
@@ -15,7 +16,7 @@ from shoal.plan.sizes import in_words
 Asked = TypeVar("Asked", Gpu, Resources)
 
 
-class Rule(NamedTuple, Generic[Asked]):
+class Need(NamedTuple, Generic[Asked]):
     """Whether one worker has what is asked, and what to say where none of several has."""
 
     allows: Callable[[Asked, Offer], bool]
@@ -77,7 +78,7 @@ def _unknown(gpu: Gpu, offers: Sequence[Offer]) -> str:
     pools = ", ".join(one.pool for one in offers)
     return (
         f"Needs {in_words(_share(gpu))} on one GPU; how much those of pool {pools} have is not "
-        "known, because none of its nodes was seen yet. Say gpu.memory in the Fleet's pool."
+        "known, because no node of it told so yet. Say gpu.memory in the Fleet's pool."
     )
 
 
@@ -131,15 +132,15 @@ def _listed(found: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{what} (pool {pool})" for what, pool in found)
 
 
-GPU_RULES: tuple[Rule[Gpu], ...] = (
-    Rule(_has_gpus, _no_gpus),
-    Rule(_is_divided_alike, _divided_otherwise),
-    Rule(_is_a_product, _other_products),
-    Rule(_has_as_many, _too_few),
-    Rule(_is_known_enough, _unknown),
-    Rule(_is_large_enough, _too_small),
+GPU_NEEDS: tuple[Need[Gpu], ...] = (
+    Need(_has_gpus, _no_gpus),
+    Need(_is_divided_alike, _divided_otherwise),
+    Need(_is_a_product, _other_products),
+    Need(_has_as_many, _too_few),
+    Need(_is_known_enough, _unknown),
+    Need(_is_large_enough, _too_small),
 )
-WORKER_RULES: tuple[Rule[Resources], ...] = (
-    Rule(_has_processors, _too_few_processors),
-    Rule(_has_memory, _too_little_memory),
+WORKER_NEEDS: tuple[Need[Resources], ...] = (
+    Need(_has_processors, _too_few_processors),
+    Need(_has_memory, _too_little_memory),
 )
