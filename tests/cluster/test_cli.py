@@ -161,12 +161,13 @@ def a_changed_kubeconfig(server, path, **cluster):
 
 def test_a_token_of_a_service_account_says_who_one_is(shoal, server, namespace, tmp_path):
     config = yaml.safe_load(server.kubeconfig.read_text())
-    token = server.kubectl("create", "token", "default", "-n", namespace).strip()
+    server.kubectl("create", "serviceaccount", "mine", "-n", namespace)
+    token = server.kubectl("create", "token", "mine", "-n", namespace).strip()
     config["users"][0]["user"] = {"token": token}
     path = tmp_path / "token"
     path.write_text(yaml.safe_dump(config))
     refused = shoal("get", "models", kubeconfig=path)
-    assert f'User "system:serviceaccount:{namespace}:default" cannot list' in refused.stderr
+    assert f'User "system:serviceaccount:{namespace}:mine" cannot list' in refused.stderr
 
 
 def test_the_servers_certificate_must_have_the_name_that_the_kubeconfig_says(

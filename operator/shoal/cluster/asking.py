@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 PROBE_S = 5.0
 # A Fleet that has just gone is looked for often, one that stays away less so.
 DOWN_FIRST_S, DOWN_S, DOWN_SOON_S = 0.3, 1.0, 30.0
-# A head whose node is lost says nothing: nobody believes its last words for much longer than this.
+# A head whose node is lost says nothing, not even that it is gone: its last words are believed for
+# two of these at most.
 LEDGER_WAIT_S = 10
 MARGIN_S = 3.0
 CONNECT_S = 3.0
