@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from shoal.cli import main
@@ -149,3 +150,53 @@ def test_a_cluster_that_does_not_answer_is_said(shoal, tmp_path, server):
     failed = shoal("get", "models", kubeconfig=gone)
     assert failed.exit_code == 1
     assert "does not answer" in failed.stderr
+
+
+def a_changed_kubeconfig(server, path, **cluster):
+    config = yaml.safe_load(server.kubeconfig.read_text())
+    config["clusters"][0]["cluster"] |= cluster
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def test_a_token_of_a_service_account_says_who_one_is(shoal, server, namespace, tmp_path):
+    config = yaml.safe_load(server.kubeconfig.read_text())
+    server.kubectl("create", "serviceaccount", "mine", "-n", namespace)
+    token = server.kubectl("create", "token", "mine", "-n", namespace).strip()
+    config["users"][0]["user"] = {"token": token}
+    path = tmp_path / "token"
+    path.write_text(yaml.safe_dump(config))
+    refused = shoal("get", "models", kubeconfig=path)
+    assert f'User "system:serviceaccount:{namespace}:mine" cannot list' in refused.stderr
+
+
+def test_the_servers_certificate_must_have_the_name_that_the_kubeconfig_says(
+    shoal, server, tmp_path
+):
+    changed = {"tls-server-name": "another.invalid"}
+    kubeconfig = a_changed_kubeconfig(server, tmp_path / "it", **changed)
+    failed = shoal("get", "models", kubeconfig=kubeconfig)
+    assert failed.exit_code == 1
+    assert "another.invalid" in failed.stderr
+
+
+@pytest.mark.parametrize("told", ["option", "environment"])
+def test_a_context_says_which_cluster_and_namespace(server, namespace, tmp_path, monkeypatch, told):
+    config = yaml.safe_load(server.kubeconfig.read_text())
+    (current,) = config["contexts"]
+    context = {**current["context"], "namespace": namespace}
+    config["contexts"] = [{"name": "mine", "context": context}]
+    config["current-context"] = ""
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    options = ["--kube-context", "mine"] if told == "option" else []
+    if told == "environment":
+        monkeypatch.setenv("SHOAL_KUBE_CONTEXT", "mine")
+    manifest = tmp_path / "model.yaml"
+    manifest.write_text(MODEL.replace("NAME", "digits"))
+    for words in (["apply", "-f", str(manifest)], ["get", "models"], ["get", "model", "digits"]):
+        result = CliRunner().invoke(main, [*words, *options])
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert "digits" in result.stdout
+    assert server.get("model", "digits", "-n", namespace)

@@ -19,6 +19,7 @@ def without_a_gpu(monkeypatch, memory=None):
     memory = memory or HostMemory()
 
     def open_here(path, runtime, threads, spinning=False, gpu_memory=None):
+        memory.shares.append(gpu_memory)
         here = runtime.model_copy(update={"execution_providers": ()})
         return open_session(path, here, threads, spinning)
 

@@ -6,13 +6,14 @@ from shoal.errors import InferenceFailed
 
 
 class HostMemory:
-    """At most `limit` bytes."""
+    """At most `limit` bytes. `shares` are what each session may take of it besides."""
 
     device = "cpu"
 
     def __init__(self, limit=2**40):
         self.limit = limit
         self.blocks = {}
+        self.shares = []
         self.broken = False
 
     def allocate(self, size):

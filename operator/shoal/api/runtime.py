@@ -21,6 +21,8 @@ LEDGER_IMPORT_PATH = "shoal_serving.ledger:build"
 LEDGER_PREFIX = "/-/shoal"
 DOOR_DEPLOYMENT = "Door"
 DOOR_IMPORT_PATH = "shoal_serving.door:build"
+SERVE_PORT = 8000
+"""Of Ray Serve in every pod of a Fleet, and of its Service."""
 
 
 class ReplicaConfig(Wire):

@@ -8,7 +8,6 @@ import httpx
 from shoal.api import ConditionType, Model
 from shoal.cli.kinds import Target
 from shoal.cli.progress import blocker
-from shoal.cli.resources import remote_of
 from shoal.cli.tables import condition
 from shoal.cli.world import World
 from shoal.errors import WorldUnavailable
@@ -54,7 +53,7 @@ def address_of(world: World, model: Model) -> Address:
     """
     url = url_of(model)
     if world.scope.on_cluster:
-        remote = remote_of(world.scope)
+        remote: Any = world.store
         proxied = remote.proxied(url)
         if proxied is not None:
             return Address(proxied, remote.connection.client)

@@ -12,7 +12,7 @@ from shoal.cli.exits import FAILED, say
 from shoal.cli.filenames import filename_option, read
 from shoal.cli.kinds import Kind, kind_of, named_targets_of, targets_of
 from shoal.cli.naming import resources_argument
-from shoal.cli.resources import Resources, resources_of
+from shoal.cli.resources import Resources, resources_of, searched
 from shoal.cli.scope import Scope, everywhere_option, pass_scope, scoped
 from shoal.errors import ResourceNotFound
 
@@ -64,7 +64,7 @@ def _every(store: Resources, what: Sequence[str], scope: Scope) -> list[_Doomed]
     doomed = [
         _by_resource(resource)
         for kind, _ in targets
-        for resource in store.list(kind.type, scope.searched if kind.namespaced else None)
+        for resource in store.list(kind.type, searched(scope, store, kind))
     ]
     if not doomed:
         click.echo("No resources found", err=True)

@@ -1,6 +1,5 @@
 """`shoal get`."""
 
-import time
 from collections.abc import Sequence
 
 import click
@@ -39,7 +38,7 @@ def get(scope: Scope, what: tuple[str, ...], output: str | None, watch: bool) ->
     if found or not (errors or named):
         printer.show(found, alone=len(targets) == len(named) == 1)
     if not (found or errors or printer.for_programs):
-        _say_none(targets, scope)
+        _say_none(world, targets)
     world.warn_of_invalid(kinds)
     for error in errors:
         say(error)
@@ -48,9 +47,9 @@ def get(scope: Scope, what: tuple[str, ...], output: str | None, watch: bool) ->
     return FAILED if errors else 0
 
 
-def _say_none(targets: Sequence[Target], scope: Scope) -> None:
-    namespaced = any(target.kind.namespaced for target in targets)
-    where = f" in {scope.searched} namespace." if namespaced and not scope.everywhere else ""
+def _say_none(world: World, targets: Sequence[Target]) -> None:
+    namespace = next(filter(None, (world.searched(target.kind) for target in targets)), None)
+    where = f" in {namespace} namespace." if namespace else ""
     click.echo(f"No resources found{where}", err=True)
 
 
@@ -58,7 +57,7 @@ def _follow(
     world: World, targets: Sequence[Target], printer: Printer, seen: Sequence[Model | Fleet]
 ) -> None:
     while True:
-        time.sleep(_POLL_S)
+        world.pause(_POLL_S)
         found, _ = world.find(targets)
         printer.show_changes([one for one in found if one not in seen])
         seen = found

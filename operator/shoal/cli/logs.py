@@ -16,14 +16,15 @@ import click
 from shoal.api.runtime import DEPLOYMENT
 from shoal.cli.asking import model_of
 from shoal.cli.command import Command
+from shoal.cli.exits import FAILED, say
 from shoal.cli.kinds import Target, model_target_of
 from shoal.cli.naming import resources_argument
-from shoal.cli.resources import remote_of
 from shoal.cli.scope import Scope, pass_scope, scoped
 from shoal.cli.tail import Tail
 from shoal.cli.world import World
 from shoal.cluster.local import RunState
 from shoal.cluster.local.run import log_file
+from shoal.errors import ShoalError
 
 _POLL_S = 0.2
 
@@ -34,19 +35,19 @@ _POLL_S = 0.2
 @click.option("--tail", type=click.IntRange(min=0), help="Only the last lines of each replica.")
 @scoped
 @pass_scope
-def logs(scope: Scope, what: tuple[str, ...], follow: bool, tail: int | None) -> None:
+def logs(scope: Scope, what: tuple[str, ...], follow: bool, tail: int | None) -> int:
     """Print what the replicas of a model wrote; without a model, what Shoal wrote itself.
 
     Replicas that ended are among them. Where there are several, each line begins with its replica.
     """
     if scope.on_cluster:
-        _print_remote(scope, what, follow, tail)
-        return
+        return _print_remote(scope, what, follow, tail)
     if not what:
         _print(lambda: _existing([log_file(scope.home)]), follow, tail)
-        return
+        return 0
     pattern = _pattern(World(scope), model_target_of(what))
     _print(lambda: _replica_files(scope.home, pattern), follow, tail)
+    return 0
 
 
 def _pattern(world: World, target: Target) -> str:
@@ -79,13 +80,14 @@ def _print(files: Callable[[], list[Path]], follow: bool, last: int | None) -> N
             _print_news(tails)
 
 
-def _print_remote(scope: Scope, what: tuple[str, ...], follow: bool, last: int | None) -> None:
+def _print_remote(scope: Scope, what: tuple[str, ...], follow: bool, last: int | None) -> int:
     """On a cluster Shoal itself is a Deployment, and `kubectl logs` has its words."""
     if not what:
         problem = "expected a model; kubectl logs -n NAMESPACE deploy/shoal-operator is the rest"
         raise click.UsageError(problem, click.get_current_context())
-    model = model_of(World(scope), model_target_of(what))
-    logs = remote_of(scope).logs(model)
+    world = World(scope)
+    remote: Any = world.store
+    logs = remote.logs(model_of(world, model_target_of(what)))
     files = logs.files()
     if not files:
         raise click.ClickException("there are no logs")
@@ -96,18 +98,29 @@ def _print_remote(scope: Scope, what: tuple[str, ...], follow: bool, last: int |
             click.echo(prefix + line)
 
     if follow:
-        _all_at_once(show, files)
-    for file in files if not follow else ():
+        return _all_at_once(show, files)
+    for file in files:
         show(file)
+    return 0
 
 
-def _all_at_once(show: Callable[[Any], None], files: Sequence[Any]) -> None:
-    """Until the last one ends, or Ctrl-C."""
-    readers = [threading.Thread(target=show, args=(file,), daemon=True) for file in files]
+def _all_at_once(show: Callable[[Any], None], files: Sequence[Any]) -> int:
+    """Until the last one ends, or Ctrl-C; what goes wrong with one is said at once."""
+    failed = []
+
+    def read(file: Any) -> None:
+        try:
+            show(file)
+        except ShoalError as error:
+            say(error)
+            failed.append(file)
+
+    readers = [threading.Thread(target=read, args=(file,), daemon=True) for file in files]
     for reader in readers:
         reader.start()
     for reader in readers:
         reader.join()
+    return FAILED if failed else 0
 
 
 def _print_news(tails: dict[Path, Tail]) -> None:

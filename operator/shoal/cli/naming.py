@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from shoal.cli.kinds import KINDS, Kind, kind_named
-from shoal.cli.resources import resources_of
+from shoal.cli.resources import resources_of, searched
 from shoal.cli.scope import Scope
 
 
@@ -38,5 +38,5 @@ def _kind(word: str) -> Kind | None:
 def _names(scope: Scope, kind: Kind | None) -> list[str]:
     if kind is None:
         return []
-    found = resources_of(scope).list(kind.type, scope.searched if kind.namespaced else None)
-    return [one.metadata.name for one in found]
+    store = resources_of(scope)
+    return [one.metadata.name for one in store.list(kind.type, searched(scope, store, kind))]

@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 import click
 
 from shoal.api import Event, Fleet, Model
+from shoal.api.kinds import Kind
 from shoal.cli.scope import Scope
 from shoal.cluster import Resource
 from shoal.cluster.local import Store
@@ -23,6 +24,10 @@ class Done(Protocol):
 class Resources(Protocol):
     """What commands ask for. The home's `Store` and a cluster's `RemoteStore` are such."""
 
+    @property
+    def namespace(self) -> str:
+        """The one that is meant where none is said."""
+
     def get(self, kind: type[Resource], namespace: str, name: str) -> Resource | None:
         """The resource with its status, or None."""
 
@@ -32,7 +37,7 @@ class Resources(Protocol):
     def invalid(
         self, kind: type[Resource], namespace: str | None = None
     ) -> Sequence[InvalidResource]:
-        """What is wrong with those that make none."""
+        """What is wrong with those that make none. A cluster tells of the last list only."""
 
     def apply(self, resource: Model | Fleet) -> Done:
         """Create it, or bring it to what is given."""
@@ -48,13 +53,18 @@ class Resources(Protocol):
 
 
 def resources_of(scope: Scope) -> Resources:
-    """Those that the scope means. On a cluster, the namespace is the context's unless another was
-    said.
-    """
-    return cast("Resources", remote_of(scope)) if scope.on_cluster else Store(scope.home)
+    """Those that the scope means."""
+    return cast("Resources", _remote(scope)) if scope.on_cluster else Store(scope.home)
 
 
-def remote_of(scope: Scope) -> Any:
+def searched(scope: Scope, store: Resources, kind: Kind) -> str | None:
+    """The namespace in which resources of a kind are listed; None for all of them."""
+    if scope.everywhere or not kind.namespaced:
+        return None
+    return scope.namespace or store.namespace
+
+
+def _remote(scope: Scope) -> Any:
     """The cluster's `RemoteStore`, imported only here: its client takes a while.
 
     The connection is closed when the command ends.
@@ -62,5 +72,4 @@ def remote_of(scope: Scope) -> Any:
     remote = importlib.import_module("shoal.cluster.remote")
     connection = remote.connect(scope.kubeconfig, scope.kube_context)
     click.get_current_context().call_on_close(connection.client.close)
-    scope.namespace = scope.namespace or connection.namespace
     return remote.RemoteStore(connection)

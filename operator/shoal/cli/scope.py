@@ -24,16 +24,15 @@ def _default_home() -> Path:
 
 @dataclass
 class Scope:
-    """What was said; no namespace means `default`, or every one where `everywhere` is true.
+    """What was said; no namespace means that of the context, or `default` at home, or every one
+    where `everywhere` is true.
 
     A kubeconfig or a context means that cluster, in the place of this machine's home.
     """
 
     home: Path = field(default_factory=_default_home)
     kubeconfig: Path | None = None
-    kube_context: str | None = field(
-        default_factory=lambda: os.environ.get("SHOAL_KUBE_CONTEXT") or None
-    )
+    kube_context: str | None = field(default_factory=_default_context)
     namespace: str | None = None
     everywhere: bool = False
 
@@ -41,11 +40,6 @@ class Scope:
     def on_cluster(self) -> bool:
         """Whether the resources are those of a Kubernetes cluster."""
         return self.kubeconfig is not None or self.kube_context is not None
-
-    @property
-    def searched(self) -> str | None:
-        """The namespace to list; None for all of them."""
-        return None if self.everywhere else self.namespace or "default"
 
 
 pass_scope = click.make_pass_decorator(Scope, ensure=True)
@@ -69,7 +63,7 @@ namespace_option = click.option(
     "--namespace",
     callback=_keep,
     expose_value=False,
-    help="The namespace to speak of (default: default).",
+    help="The namespace to speak of (default: the context's, else default).",
 )
 
 everywhere_option = click.option(

@@ -102,6 +102,12 @@ def _model_replicas(model: Model, _: datetime) -> str:
     return f"{model.status.replicas.ready}/{model.status.replicas.desired}"
 
 
+def _gpu(model: Model, _: datetime) -> str:
+    """What each replica has: a share of one in bytes, or so many."""
+    placement = model.status.placement
+    return "" if placement is None else placement.gpu_memory or str(placement.gpus or "")
+
+
 _READY = Column("READY", _ready)
 _REASON = Column("REASON", _reason)
 _AGE = Column("AGE", _age)
@@ -111,6 +117,7 @@ _COLUMNS = {
         _REASON,
         Column("TASK", lambda model, _: model.spec.task),
         Column("REPLICAS", _model_replicas),
+        Column("GPU", _gpu),
         Column("URL", lambda model, _: model.status.url or "", wide=True),
         Column("REVISION", lambda model, _: model.status.revision or "", wide=True),
         _AGE,
@@ -125,6 +132,7 @@ _COLUMNS = {
             "WORKERS",
             lambda fleet, _: f"{fleet.status.workers.ready}/{fleet.status.workers.desired}",
         ),
+        Column("GPUS", lambda fleet, _: str(fleet.status.gpus)),
         _AGE,
     ),
 }

@@ -59,7 +59,7 @@ def _wait(world: World, target: Target, goal: Goal, deadline: float) -> Exceptio
                 return _timed_out(target, resource)
             if resource is not None:
                 progress.show(step(resource))
-            time.sleep(_POLL_S)
+            world.pause(_POLL_S, deadline)
             resource = _look(world, target)
     click.echo(f"{target.kind.shown(str(target.name))} condition met")
     return None

@@ -1,17 +1,20 @@
 """The resources as they truly are: without `shoal up`, nothing is known to be ready."""
 
+import math
+import time
 from collections.abc import Iterable, Sequence
 
 from shoal.api import Condition, ConditionType, Fleet, FleetStatus, Model, ModelStatus, Reason
 from shoal.cli.exits import warn
 from shoal.cli.kinds import Kind, Target
-from shoal.cli.resources import resources_of
+from shoal.cli.resources import resources_of, searched
 from shoal.cli.scope import Scope
 from shoal.cluster.local import is_running
 from shoal.errors import InvalidResource, ResourceNotFound
 
 Found = list[Model | Fleet]
 Errors = list[ResourceNotFound | InvalidResource]
+CLUSTER_POLL_S = 1.0
 
 
 class World:
@@ -41,7 +44,7 @@ class World:
 
     def list(self, kind: Kind) -> Found:
         """Every resource of a kind in the scope."""
-        found = self.store.list(kind.type, self._searched(kind))
+        found = self.store.list(kind.type, self.searched(kind))
         return [self._truly(one) for one in found]
 
     def find(self, targets: Sequence[Target]) -> tuple[Found, Errors]:
@@ -59,13 +62,21 @@ class World:
         return found, errors
 
     def warn_of_invalid(self, kinds: Iterable[Kind]) -> None:
-        """Name the manifests in the home folder that make no sense (any more)."""
+        """Name those that make no sense (any more), in a cluster of what was listed."""
         for kind in kinds:
-            for problem in self.store.invalid(kind.type, self._searched(kind)):
+            for problem in self.store.invalid(kind.type, self.searched(kind)):
                 warn(str(problem))
 
-    def _searched(self, kind: Kind) -> str | None:
-        return self.scope.searched if kind.namespaced else None
+    def searched(self, kind: Kind) -> str | None:
+        """The namespace in which resources of a kind are listed; None for all of them."""
+        return searched(self.scope, self.store, kind)
+
+    def pause(self, at_home: float, until: float = math.inf) -> None:
+        """Wait so many seconds before looking again, longer on a cluster, whose server has others
+        to serve; but not beyond this time of the monotonic clock.
+        """
+        seconds = max(at_home, CLUSTER_POLL_S) if self.scope.on_cluster else at_home
+        time.sleep(max(0.0, min(seconds, until - time.monotonic())))
 
     def _truly(self, resource: Model | Fleet) -> Model | Fleet:
         return resource if self.running else not_running(resource)

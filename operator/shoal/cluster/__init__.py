@@ -48,7 +48,7 @@ class Cluster(Protocol):
         """Namespace and name of the Models that break the contract of this version."""
 
     async def models_of(self, fleet: str) -> Sequence[Model]:
-        """The Models that name a Fleet, by namespace and name, without a look at all others."""
+        """The Models that name a Fleet, by namespace and name."""
 
     async def apply(self, resource: Resource) -> Resource:
         """Create it or bring its spec to what is given; the status is left alone.

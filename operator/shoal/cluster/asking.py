@@ -24,7 +24,11 @@ logger = logging.getLogger(__name__)
 PROBE_S = 5.0
 # A Fleet that has just gone is looked for often, one that stays away less so.
 DOWN_FIRST_S, DOWN_S, DOWN_SOON_S = 0.3, 1.0, 30.0
-LEDGER_WAIT_S = 30
+# A head whose node is lost says nothing, not even that it is gone: its last words are believed for
+# two of these at most.
+LEDGER_WAIT_S = 10
+MARGIN_S = 3.0
+CONNECT_S = 3.0
 ANSWER_S = 5.0
 
 
@@ -37,21 +41,29 @@ class Answer(NamedTuple):
 
 
 class Caller:
-    """Asks Fleets. `trust_env` is whether the environment's proxies are for them."""
+    """Asks Fleets. `trust_env` is whether the environment's proxies are for them.
+
+    There are as many connections as are asked for: every Fleet has a long poll, and none waits.
+    """
 
     def __init__(self, trust_env: bool) -> None:
         self._trust_env = trust_env
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def get(
-        self, url: str, headers: Mapping[str, str] | None = None, seconds: float = ANSWER_S
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = ANSWER_S,
+        *,
+        fresh: bool = False,
     ) -> Answer:
-        """The answer to a GET; no answer within the time is one, too."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        timeout = aiohttp.ClientTimeout(total=seconds)
+        """The answer to a GET; no answer within the time is one, too. `fresh`: by a connection of
+        its own, which is ended after it.
+        """
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_S)
         try:
-            async with self._session.get(
+            async with self._session(fresh).get(
                 url,
                 headers=headers,
                 timeout=timeout,
@@ -64,14 +76,24 @@ class Caller:
             return Answer(0)
 
     async def answers(self, url: str) -> bool:
-        """Whether it gives 200."""
-        return (await self.get(url)).code == 200
+        """Whether it gives 200.
+
+        A Service chooses a pod for each connection. One that is kept asks the same pod for ever,
+        be it one that leaves, or of a Ray cluster to which the Service does not point any more.
+        """
+        return (await self.get(url, fresh=True)).code == 200
 
     async def close(self) -> None:
         """Until it is used again."""
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
+
+    def _session(self, fresh: bool) -> aiohttp.ClientSession:
+        if fresh not in self._sessions:
+            connector = aiohttp.TCPConnector(limit=0, force_close=fresh)
+            self._sessions[fresh] = aiohttp.ClientSession(connector=connector)
+        return self._sessions[fresh]
 
 
 def _proxy_for(url: str) -> str | None:
@@ -135,7 +157,7 @@ class _Down:
 async def _read_ledger(caller: Caller, where: LedgerSource, etag: str) -> Answer:
     headers = {"authorization": f"Bearer {where.token}", "if-none-match": etag}
     url = f"{where.base}{LEDGER_PREFIX}/models?wait={LEDGER_WAIT_S}"
-    return await caller.get(url, headers, LEDGER_WAIT_S + 10)
+    return await caller.get(url, headers, LEDGER_WAIT_S + MARGIN_S)
 
 
 def _ledger(answer: Answer) -> Ledger | None:
@@ -149,10 +171,15 @@ def _ledger(answer: Answer) -> Ledger | None:
 
 
 async def follow_address(caller: Caller, address: str, take: Callable[[bool], None]) -> None:
-    """Tell what each probe of a Fleet's own address sees; until it is cancelled."""
-    down = _Down()
+    """Tell what each probe of a Fleet's own address sees; until it is cancelled.
+
+    One pod that does not answer, where another does, is no news of the Fleet.
+    """
+    url, down = f"{address}/-/healthz", _Down()
     while True:
-        reachable = await caller.answers(f"{address}/-/healthz")
+        reachable = await caller.answers(url)
+        if not reachable and down.times == 0:
+            reachable = await caller.answers(url)
         take(reachable)
         if reachable:
             down = _Down()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from shoal.api import ConditionType, Fleet, Model, RayService, Reason, find_condition, is_true
+from shoal.api.source_secrets import secret_names
 from shoal.cluster import Cluster
 from shoal.errors import AccessDenied, InvalidResource, WorldUnavailable
 from shoal.plan.acceptance import SECRET_REASONS, refusal
@@ -12,7 +13,6 @@ from shoal.plan.observed import FoundSecret, ObservedFleet, ObservedModel, is_wa
 from shoal.plan.owned.names import credentials_name
 from shoal.plan.ray_states import waits_for_room
 from shoal.plan.seats import is_crowded
-from shoal.plan.source_secrets import secret_names
 from shoal.plan.told import told_applications
 
 SECRETS_AT_ONCE = 8

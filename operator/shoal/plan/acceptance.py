@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from shoal.api import LabelSelector, Reason
+from shoal.api.source_secrets import secret_names
 from shoal.plan.observed import FoundSecret, ObservedModel
 from shoal.plan.refusal import Refusal
 from shoal.plan.sizes import in_words
-from shoal.plan.source_secrets import MOST_BYTES, secret_names, too_large
+from shoal.plan.source_secrets import MOST_BYTES, too_large
 
 Check = Callable[[ObservedModel], Refusal | None]
 

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from shoal.api import ModelConfig, ModelsConfig
-from shoal.plan.source_secrets import secrets_of_revision
+from shoal.api.source_secrets import secrets_of_revision
 
 
 def told_model(serve_config: str, application: str, key: str) -> ModelConfig | None:

@@ -79,7 +79,7 @@ def read_decoder(session: Any, graph: DecoderGraph) -> Decoder:
     picks = "logits_indices" in inputs
     return Decoder(
         session=session,
-        layout=_layout(inputs, graph.head_size),
+        layout=layout_of(inputs, graph.head_size),
         vocabulary=vocabulary,
         lengths=lengths,
         ragged="query_seqlens" in inputs,
@@ -91,7 +91,12 @@ def read_decoder(session: Any, graph: DecoderGraph) -> Decoder:
     )
 
 
-def _layout(inputs: dict[str, Any], head_size: int | None) -> Layout:
+def layout_of(inputs: dict[str, Any], head_size: int | None) -> Layout:
+    """The keys and values among a graph's inputs, by name.
+
+    Raises:
+        ModelUnsupported: there are none, or the graph does not say how large they are.
+    """
     past = list(_in_order(inputs))
     if not past or past[0].type not in _CACHED:
         raise _unsupported([f"{_PAST}0.key of {' or '.join(_CACHED)}"])

@@ -32,6 +32,7 @@ from shoal_serving.generate.vocabulary import Vocabulary, open_vocabulary
 from shoal_serving.loading.conversion import converted
 from shoal_serving.loading.place import Place
 from shoal_serving.loading.rows import open_rows
+from shoal_serving.loading.share import session_share, weights_of
 from shoal_serving.loading.trial import run_trial
 from shoal_serving.measure import Growth, give_back_memory
 from shoal_serving.model import LoadedModel
@@ -164,11 +165,9 @@ def _loaded(
 ) -> GenerativeModel:
     with place.measured() as growth:
         progress("load", 0, None)
-        parts = _open(files, revision, graph, place)
+        parts = _open(name, files, revision, graph, place)
         give_back_memory()
     room = _room(revision, parts, growth, place)
-    if room.on_gpu:
-        place.check_gpu(name, _weights(graph) + room.kv_bytes, "spec.generation.maxSequences")
     model = _assembled(name, revision, files, parts, room)
     try:
         progress("prove", 0, None)
@@ -186,14 +185,8 @@ def _bytes(size: int, growth: Growth, room: Room, graph: DecoderGraph) -> Bytes:
         file=size,
         resident=growth.resident + room.bytes,
         peak=growth.peak + room.bytes,
-        gpu=_weights(graph) + room.kv_bytes if room.on_gpu else 0,
+        gpu=weights_of(graph) + room.kv_bytes if room.on_gpu else 0,
     )
-
-
-def _weights(graph: DecoderGraph) -> int:
-    """The bytes of a graph and of the files beside it that hold its weights."""
-    path = graph.path
-    return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +201,18 @@ class _Parts:
     context: int
 
 
-def _open(files: _Files, revision: ModelRevision, graph: DecoderGraph, place: Place) -> _Parts:
-    folder, most = ModelFolder(files.base.folder), _generation(revision).max_tokens
-    context = min(most, folder.max_length() or most)
+def _open(
+    name: str, files: _Files, revision: ModelRevision, graph: DecoderGraph, place: Place
+) -> _Parts:
+    folder, generation = ModelFolder(files.base.folder), _generation(revision)
+    context = min(generation.max_tokens, folder.max_length() or generation.max_tokens)
     # A step is some hundred operators with next to nothing between them: threads that sleep there
     # cost a quarter of it. Several threads are a Model's that asked for several processors.
     runtime, spinning = _runtime(revision), place.threads > 1
-    session = open_session(graph.path, runtime, place.threads, spinning, place.gpu_memory)
-    device = _device(revision)
+    device, share = _device(revision), None
+    if device is Device.CUDA:
+        share = session_share(name, graph, generation.max_sequences, context, place)
+    session = open_session(graph.path, runtime, place.threads, spinning, share)
     decoder = read_decoder(session, graph)
     _check_dtype(decoder, device)
     adapters = ServedAdapters(AdapterStacks(map(spec_of, session.get_inputs())))

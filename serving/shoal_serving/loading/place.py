@@ -20,7 +20,8 @@ class Place:
     """A process: its cache, its sessions' threads, and the bytes that a model may add to it.
 
     `vault` holds the credentials that the model's namespace may use. `gpu`: the process has GPUs,
-    of one of them `gpu_memory` bytes if it shares that with others.
+    of one of them `gpu_memory` bytes if it shares that with others. That bounds each revision of
+    the model: while one takes the place of another, the GPU holds both for a moment.
     """
 
     cache: Cache

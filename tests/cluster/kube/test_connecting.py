@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from api_stand_in import kubeconfig_of
 
 from shoal.cluster.kube import connect
 from shoal.cluster.kube.kinds import NAMESPACE
@@ -47,7 +48,12 @@ async def test_a_plugin_gives_a_token(server, tmp_path):
         await reaches(tmp_path / "config")
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "{}", "{[", None])
+NO_CERTIFICATE = {"server": "https://127.0.0.1:9", "certificate-authority-data": "bm9uc2Vuc2U="}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "{}", "{[", json.dumps(kubeconfig_of(NO_CERTIFICATE, {})), None]
+)
 async def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path, text):
     path = tmp_path / "config"
     if text is not None:

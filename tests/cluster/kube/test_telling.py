@@ -152,7 +152,47 @@ async def test_an_object_that_breaks_the_contract_is_told_so_and_stops_no_other(
         assert await world.cluster.get(Fleet, "", "it")
 
 
+@pytest.mark.timeout(180)
+async def test_a_crd_that_is_older_than_the_operator_is_told_of_once(
+    fresh_control_plane, caplog, monkeypatch
+):
+    fresh_control_plane.install_shoal_crds()
+    url = {"path": f"{STATUS}/properties/url"}
+
+    def change_crd(**how):
+        patch = json.dumps([{**url, **how}])
+        fresh_control_plane.kubectl("patch", "crd", "models.shoal.dev", "--type=json", "-p", patch)
+
+    change_crd(op="remove")
+    fresh_control_plane.apply(a_model("it", "default"))
+    async with watched(fresh_control_plane.kubeconfig) as world:
+        model = await world.model("default", "it")
+
+        async def dropped():
+            await world.cluster.report(with_status(model, A_STATUS))
+            return "lacks status.url" in caplog.text
+
+        await world.until(dropped)
+        world.calls.clear()
+        for _ in range(3):
+            await world.cluster.report(with_status(model, A_STATUS))
+        assert not world.writes
+        more = A_STATUS.model_copy(update={"revision": "8f3c2a1b"})
+        await world.cluster.report(with_status(model, more))
+        assert fresh_control_plane.get("model", "it")["status"]["revision"] == "8f3c2a1b"
+        assert caplog.text.count("is older than the operator") == 1
+        monkeypatch.setattr("shoal.cluster.kube.reporting.AGAIN_S", 0)
+        change_crd(op="add", value={"type": "string"})
+
+        async def kept():
+            await world.cluster.report(with_status(model, A_STATUS))
+            return fresh_control_plane.get("model", "it")["status"].get("url")
+
+        await world.until(kept)
+
+
 SPEC = "/spec/versions/0/schema/openAPIV3Schema/properties/spec"
+STATUS = "/spec/versions/0/schema/openAPIV3Schema/properties/status"
 
 
 def newer_applied(control_plane) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 
 from shoal.api import Fleet, Model, parse_resource
+from shoal.api.model import Placement
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def fleet(store):
 def test_a_table_of_models(shoal, served, running):
     served(Ready="True/Ready")
     lines = shoal("get", "models").stdout.splitlines()
-    assert lines[0] == "NAME   READY   REASON   TASK     REPLICAS   AGE"
+    assert lines[0] == "NAME   READY   REASON   TASK     REPLICAS   GPU   AGE"
     assert lines[1].startswith("echo   True    Ready    tensor   1/2        ")
 
 
@@ -35,11 +36,21 @@ def test_a_wide_table_says_where_and_what(shoal, served, running):
         "REASON",
         "TASK",
         "REPLICAS",
+        "GPU",
         "URL",
         "REVISION",
         "AGE",
     ]
     assert "http://127.0.0.1:8000/default/echo   8f3c2a1b" in row
+
+
+@pytest.mark.parametrize(("gpus", "shown"), [({"gpu_memory": "8Gi"}, "8Gi"), ({"gpus": 2}, "2")])
+def test_what_a_replica_has_of_gpus_is_shown(shoal, served, store, running, gpus, shown):
+    model = served(Ready="True/Ready")
+    placed = {"placement": Placement(pool="l4", **gpus)}
+    store.report(model.model_copy(update={"status": model.status.model_copy(update=placed)}))
+    _, row = shoal("get", "models").stdout.splitlines()
+    assert row.split()[5] == shown
 
 
 def test_every_namespace_is_a_column_more(shoal, served, running):
@@ -51,8 +62,8 @@ def test_every_namespace_is_a_column_more(shoal, served, running):
 
 def test_a_table_of_fleets(shoal, fleet, running):
     titles, row = shoal("get", "flt").stdout.splitlines()
-    assert titles.split() == ["NAME", "READY", "REASON", "MODELS", "WORKERS", "AGE"]
-    assert row.split()[:3] == ["default", "0/0", "0/0"]
+    assert titles.split() == ["NAME", "READY", "REASON", "MODELS", "WORKERS", "GPUS", "AGE"]
+    assert row.split()[:4] == ["default", "0/0", "0/0", "0"]
 
 
 def test_several_kinds_are_several_tables(shoal, served, fleet, running):

@@ -78,7 +78,7 @@ async def test_a_ledger_is_polled_with_token_and_etag(caller):
 
     async with serving(answer) as (base, requests):
         assert await first(2, follow_ledger, caller, where(base)) == [LOADING, READY]
-    assert str(requests[0].rel_url) == "/-/shoal/models?wait=30"
+    assert str(requests[0].rel_url) == "/-/shoal/models?wait=10"
     assert requests[1].headers["authorization"] == "Bearer sesame"
     assert requests[1].headers["if-none-match"] == 'W/"1"'
 
@@ -140,10 +140,53 @@ async def test_a_server_without_etags_is_not_hurried(caller, monkeypatch):
 async def test_every_probe_of_an_address_is_told(caller):
     async def answer(request, number):
         assert request.path == "/-/healthz"
-        return web.Response(status=503 if number == 2 else 200)
+        return web.Response(status=503 if number in (2, 3) else 200)
 
     async with serving(answer) as (base, _):
         assert await first(3, follow_address, caller, base) == [True, False, True]
+
+
+async def test_one_pod_that_leaves_is_no_news_of_its_fleet(caller):
+    """A Service leads each connection to another pod; the one that had the first one leaves."""
+    pods = []
+
+    async def answer(request, number):
+        pods.append(request.transport)
+        return web.Response(status=503 if number == 2 else 200)
+
+    async with serving(answer) as (base, requests):
+        assert await first(3, follow_address, caller, base) == [True, True, True]
+        assert len(set(pods)) == len(requests) == 4
+
+
+async def test_a_hundred_long_polls_hold_up_no_other(caller):
+    waiting = asyncio.Event()
+
+    async def answer(request, number):
+        await waiting.wait()
+        return web.Response()
+
+    async with serving(answer) as (base, requests), asyncio.timeout(10):
+        polls = [asyncio.create_task(caller.get(base)) for _ in range(110)]
+        while len(requests) < len(polls):
+            await asyncio.sleep(0.01)
+        waiting.set()
+        await asyncio.gather(*polls)
+
+
+async def test_a_head_that_says_nothing_is_silent_soon(caller, monkeypatch):
+    monkeypatch.setattr(asking, "LEDGER_WAIT_S", 0.1)
+    monkeypatch.setattr(asking, "MARGIN_S", 0.1)
+    silent = asyncio.Event()
+
+    async def answer(request, number):
+        if number > 1:
+            await silent.wait()
+        return said(READY, 'W/"1"')
+
+    async with serving(answer) as (base, _):
+        assert await first(2, follow_ledger, caller, where(base)) == [READY, None]
+        silent.set()
 
 
 async def test_nobody_who_listens_is_no_answer(caller):

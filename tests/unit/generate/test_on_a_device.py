@@ -1,6 +1,7 @@
 """Generating as on a GPU, but for the session and the memory, which are the processor's."""
 
 import gc
+from dataclasses import replace
 
 import pytest
 from as_cuda import on_cuda, without_a_gpu
@@ -122,6 +123,30 @@ def test_the_gpus_memory_is_given_back(place, memory):
     load_model("chat", on_cuda(revision()), place, lambda *step: None, None).close()
     gc.collect()
     assert not memory.blocks
+
+
+SHARE = 64 * 2**20
+
+
+def test_a_session_gets_the_share_without_the_keys_and_values(place, memory):
+    shared = replace(place, gpu=True, gpu_memory=SHARE)
+    model = load_model("chat", on_cuda(revision()), shared, lambda *step: None, None)
+    assert model.room.kv_bytes > 0
+    assert memory.shares == [SHARE - model.room.kv_bytes]
+    model.close()
+
+
+def test_a_session_that_shares_with_nobody_gets_what_there_is(load, memory):
+    load()
+    assert memory.shares == [None]
+
+
+def test_what_is_more_than_the_share_is_refused_before_any_of_it_is_taken(place, memory):
+    shared = replace(place, gpu=True, gpu_memory=2**20)
+    with pytest.raises(MemoryExceeded, match=r"spec.resources.gpu.memory allows 1 MiB") as refused:
+        load_model("chat", on_cuda(revision()), shared, lambda *step: None, None)
+    assert "spec.generation.maxSequences" in refused.value.action
+    assert not memory.shares
 
 
 def test_a_gpu_without_the_memory_is_told(place, monkeypatch):

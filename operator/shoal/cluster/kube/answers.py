@@ -17,13 +17,24 @@ _BUSY = 429
 class Refused(WorldUnavailable):
     """The API server said no: `code` is HTTP's.
 
-    `about` is the name of the object that is wrong; empty if it is the request.
+    `about` is the name of the object that is wrong; empty if it is the request. `retry_after` is in
+    how many seconds it wants to be asked again; 0 if it did not say.
     """
 
-    def __init__(self, message: str, code: int, about: str = "") -> None:
+    def __init__(self, message: str, code: int, about: str = "", retry_after: float = 0) -> None:
         self.code = code
         self.about = about
+        self.retry_after = retry_after
         super().__init__(message)
+
+
+def is_gone(error: Refused) -> bool:
+    """Whether a JSON patch that tests first was refused since the object is gone, or another now.
+
+    Where the patch's own test fails, what is refused is not the object but the request.
+    """
+    failed = error.code == INVALID and not error.about
+    return failed or error.code in (NOT_FOUND, CONFLICT)
 
 
 def passes(code: int) -> bool:
@@ -37,12 +48,19 @@ def passes(code: int) -> bool:
 def wait_after(attempt: int, retry_after: str | None) -> float:
     """Seconds before the next attempt, as the server asks or ever longer; never the same twice."""
     jitter = random.uniform(0.5, 1.0)  # noqa: S311  jitter is no secret
-    if retry_after is not None and retry_after.isdecimal():
-        return min(float(retry_after), LONGEST_WAIT_S) + jitter
+    if asked := seconds_of(retry_after):
+        return min(asked, LONGEST_WAIT_S) + jitter
     return float(min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S) * jitter)
 
 
-def refusal(verb: str, kind: Kind, name: str, code: int, body: bytes) -> WorldUnavailable:
+def seconds_of(retry_after: str | None) -> float:
+    """What the header says; 0 where it says nothing, or a date."""
+    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else 0
+
+
+def refusal(
+    verb: str, kind: Kind, name: str, code: int, body: bytes, retry_after: str | None = None
+) -> WorldUnavailable:
     """The error that an answer means. `name` is `namespace/name`, or as much as was asked for."""
     status = _status(body)
     message = str(status.get("message") or body.decode(errors="replace").strip()[:200])
@@ -53,7 +71,8 @@ def refusal(verb: str, kind: Kind, name: str, code: int, body: bytes) -> WorldUn
     if code == NOT_FOUND and not about:
         words = f"the cluster has no {kind.resource} ({kind.api_version})"
         return KindMissing(kind.name, f"{words}: install {kind.comes_with}")
-    return Refused(f"Kubernetes refused to {what} ({code}): {message}", code, about)
+    words = f"Kubernetes refused to {what} ({code}): {message}"
+    return Refused(words, code, about, seconds_of(retry_after))
 
 
 def _status(body: bytes) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
-from shoal.cluster.kube.answers import ATTEMPTS, passes, refusal, wait_after
+from shoal.cluster.kube.answers import ATTEMPTS, NOT_FOUND, Refused, passes, refusal, wait_after
 from shoal.cluster.kube.kinds import Kind
 from shoal.errors import WorldUnavailable
 
@@ -98,14 +98,30 @@ class Api:
                 if code < 300:
                     return json.loads(answer)
                 if last or not passes(code):
-                    raise refusal(verb, kind, what, code, answer)
+                    raise refusal(verb, kind, what, code, answer, retry_after)
             await asyncio.sleep(wait_after(attempt, retry_after))
             attempt += 1
 
+    async def find(self, kind: Kind, namespace: str, name: str) -> Any:
+        """The object as it is now, or None if there is none; raises what `call` does besides."""
+        try:
+            return await self.call("get", kind, namespace, name)
+        except Refused as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+
     async def watch(
-        self, kind: Kind, query: Mapping[str, str], silence_s: float, accept: str = JSON
+        self,
+        kind: Kind,
+        query: Mapping[str, str],
+        silence_s: float,
+        begun: Callable[[], None],
+        accept: str = JSON,
     ) -> AsyncGenerator[bytes, None]:
         """The lines of a watch, until the server ends it. Nothing is tried again here.
+
+        `begun` is told once the server watches, which may be long before the first line.
 
         Raises:
             AccessDenied, KindMissing, Refused: as `call`.
@@ -117,8 +133,9 @@ class Api:
             response = await self._send("watch", kind, path, {"Accept": accept}, None, timeout)
             with _hanging_up(response):
                 if response.status >= 300:
-                    body = await response.read()
-                    raise refusal("watch", kind, "", response.status, body)
+                    body, asked = await response.read(), response.headers.get("retry-after")
+                    raise refusal("watch", kind, "", response.status, body, asked)
+                begun()
                 async for line in _lines(response.content):
                     yield line
         except _NO_ANSWER as error:

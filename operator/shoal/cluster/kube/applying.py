@@ -9,9 +9,10 @@ than it was said (`1024Mi`, `1Gi`); an object that is still as our last apply le
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from shoal.cluster.kube.answers import INVALID, Refused
+from shoal.api.labels import FLEET_LABEL
+from shoal.cluster.kube.answers import CONFLICT, INVALID, Refused
 from shoal.cluster.kube.api import APPLY, FIELD_MANAGER, MERGE_PATCH, Api
-from shoal.cluster.kube.comparing import contains, digest_of, has_owners
+from shoal.cluster.kube.comparing import contains, digest_of, has_owners, shares_owner
 from shoal.cluster.kube.kinds import SECRET, Kind
 from shoal.cluster.kube.store import Name, Raw, name_of
 
@@ -25,6 +26,7 @@ class _Left(NamedTuple):
     digest: str
     uid: str
     version: str | int
+    fleet: str
 
 
 class Applier:
@@ -37,10 +39,15 @@ class Applier:
     async def apply(self, kind: Kind, manifest: Raw, live: Raw | None) -> Raw | None:
         """Bring an object to what is said, whatever it is now; the answer, or None if it is so.
 
+        `live` is None where the stores have none. They see what carries our label only, so the
+        server is asked first: to apply by force would take over what is somebody else's.
+
         Raises:
-            WorldUnavailable: the API server refused, or did not answer.
+            Refused: the API server did, or there is such an object that is not the owner's.
+            WorldUnavailable: it did not answer.
         """
         digest = digest_of(manifest)
+        live = live or await self._unseen(kind, manifest)
         if live is not None and self._is_so(kind, manifest, digest, live):
             return None
         said = manifest if kind is SECRET else _with_digest(manifest, digest)
@@ -55,6 +62,17 @@ class Applier:
         self._left[kind.name, name_of(manifest)] = _left(answer, digest)
         return answer
 
+    async def _unseen(self, kind: Kind, manifest: Raw) -> Raw | None:
+        namespace, name = name_of(manifest)
+        found: Raw | None = await self._api.find(kind, namespace, name)
+        if found is not None and not shares_owner(found, manifest):
+            words = (
+                f"{kind.name} {namespace}/{name} exists and is not {_owner_of(manifest)}'s: delete "
+                "it or give it another name, or else the Fleet, or another spec.namespace"
+            )
+            raise Refused(words, CONFLICT, name)
+        return found
+
     async def _patch(self, kind: Kind, said: Raw, how: str, query: Mapping[str, str]) -> Raw:
         query = {"fieldManager": FIELD_MANAGER, **query}
         answer: Raw = await self._api.call(
@@ -65,6 +83,10 @@ class Applier:
     def forget(self, kind: Kind, name: Name) -> None:
         """It is deleted."""
         self._left.pop((kind.name, name), None)
+
+    def forget_fleet(self, name: str) -> None:
+        """It is gone, and what it owned goes after it."""
+        self._left = {one: left for one, left in self._left.items() if left.fleet != name}
 
     def _is_so(self, kind: Kind, manifest: Raw, digest: str, live: Raw) -> bool:
         if live["metadata"].get("deletionTimestamp"):
@@ -79,6 +101,11 @@ class Applier:
         return untouched or _says(live, manifest)
 
 
+def _owner_of(manifest: Raw) -> str:
+    owner = manifest["metadata"]["ownerReferences"][0]
+    return f"{owner['kind']} {owner['name']}"
+
+
 def _is_named_so(manifest: Raw, live: Raw) -> bool:
     said = {field: manifest["metadata"].get(field) or {} for field in ("labels", "annotations")}
     return contains(live["metadata"], said) and has_owners(live, manifest)
@@ -91,7 +118,8 @@ def _says(live: Raw, manifest: Raw) -> bool:
 
 def _left(live: Raw, digest: str) -> _Left:
     meta: Mapping[str, Any] = live["metadata"]
-    return _Left(digest, meta["uid"], meta.get("generation") or meta["resourceVersion"])
+    version = meta.get("generation") or meta["resourceVersion"]
+    return _Left(digest, meta["uid"], version, (meta.get("labels") or {}).get(FLEET_LABEL, ""))
 
 
 def _with_digest(manifest: Raw, digest: str) -> Raw:

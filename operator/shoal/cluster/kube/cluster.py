@@ -18,6 +18,8 @@ from shoal.api import (
     WorkerGroup,
 )
 from shoal.api.labels import RAY_CLUSTER_LABEL
+from shoal.api.runtime import SERVE_PORT
+from shoal.api.source_secrets import secret_names
 from shoal.cluster import Key, Manifest, Resource
 from shoal.cluster.asking import Caller
 from shoal.cluster.kube.api import Api
@@ -40,13 +42,12 @@ from shoal.cluster.kube.kinds import (
 )
 from shoal.cluster.kube.known import KINDS, Known
 from shoal.cluster.kube.objecting import Objector
-from shoal.cluster.kube.owned import Owned, owned_by, read_one
+from shoal.cluster.kube.owned import Owned
+from shoal.cluster.kube.reporting import Reporter
 from shoal.cluster.kube.resizing import write_sizes
-from shoal.cluster.kube.statuses import write_status
 from shoal.cluster.kube.store import Name, Raw
 from shoal.errors import KindMissing
 
-PORT = 8000
 EVERYWHERE = "0.0.0.0"  # noqa: S104  of its pod; a NetworkPolicy says who comes near
 
 
@@ -67,6 +68,7 @@ class KubeCluster:
         self._known = Known(api, pace or Pace(), self._changed)
         self._applier = Applier(api)
         self._keeper = Owned(api, self._applier, self._known.owned)
+        self._reporter = Reporter(api)
         self._recorder = Recorder(api, socket.gethostname())
         self._objector = Objector(api, self._known, self._recorder)
         self._secrets = Secrets(api, self._secret_changed)
@@ -95,7 +97,7 @@ class KubeCluster:
         return [model for model in await self.list(Model) if model.spec.fleet == fleet]
 
     async def apply(self, resource: Resource) -> Resource:
-        """A RayService gets its Fleet's label and owner reference here.
+        """Create it, or bring it to what is said, if it is its owner's or nobody has that name.
 
         Raises:
             KindMissing: KubeRay is not installed.
@@ -105,7 +107,7 @@ class KubeCluster:
         store = self._known.store(type(resource))
         now = store.find(meta.namespace or "", meta.name)
         live = now.model_dump(mode="json", by_alias=True) if now is not None else None
-        answer = await self._applier.apply(kind, self._manifest(resource), live)
+        answer = await self._applier.apply(kind, _manifest(resource), live)
         if answer is not None:
             store.put(answer)
         return store.find(meta.namespace or "", meta.name) or resource
@@ -122,7 +124,7 @@ class KubeCluster:
         """Kubernetes' garbage collector does."""
 
     async def report(self, resource: Resource) -> None:
-        answer = await write_status(self._api, KINDS[type(resource)], resource)
+        answer = await self._reporter.report(KINDS[type(resource)], resource)
         if answer is not None:
             self._known.store(type(resource)).put(answer)
 
@@ -181,8 +183,8 @@ class KubeCluster:
         return Site(
             namespace=namespace,
             host=EVERYWHERE,
-            port=PORT,
-            address=f"http://{name}.{namespace}.svc:{PORT}",
+            port=SERVE_PORT,
+            address=f"http://{name}.{namespace}.svc:{SERVE_PORT}",
             image=self._image,
             operator_namespace=self._namespace,
         )
@@ -191,22 +193,6 @@ class KubeCluster:
     def _lacks_kuberay(self) -> KindMissing | None:
         error = self._known.informers[RAY_SERVICE].error
         return error if isinstance(error, KindMissing) else None
-
-    def _manifest(self, resource: Model | Fleet | RayService) -> Raw:
-        meta = resource.metadata
-        spoken = {"name", "namespace", "labels", "annotations", "owner_references"}
-        said: dict[str, Any] = {
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
-            "metadata": meta.model_dump(
-                mode="json", by_alias=True, include=spoken, exclude_defaults=True
-            ),
-            "spec": resource.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-        }
-        fleet = self._known.fleets.find("", meta.name)
-        if isinstance(resource, RayService) and fleet is not None:
-            return owned_by(fleet, said, self.site(fleet).namespace)
-        return said
 
     async def _open(self) -> None:
         await self._known.settle()
@@ -232,19 +218,25 @@ class KubeCluster:
         """End these, and everything besides unless another watch has begun meanwhile."""
         for task in tasks:
             task.cancel()
-        if self._tasks is tasks:
+        last = self._tasks is tasks
+        if last:
             self._tasks = set()
             self._fleets.forget()
             self._keys.close()
             await self._caller.close()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if last:
+            await self._recorder.drain()
 
     def _changed(self, key: Key) -> None:
         self._keys.add(key)
         if not self._tasks:  # nobody watches any more
             return
         if key.kind == FLEET.name:
-            self._fleets.follow(key.name, self._line(key.name))
+            line = self._line(key.name)
+            self._fleets.follow(key.name, line)
+            if line is None:
+                self._applier.forget_fleet(key.name)
         if self._objector.minds(key):
             self._start(self._objector.object_to(key))
 
@@ -257,7 +249,7 @@ class KubeCluster:
         service = self._known.owned[SERVICE].get(site.namespace, name) or {}
         selector = (service.get("spec") or {}).get("selector") or {}
         cluster = selector.get(RAY_CLUSTER_LABEL)
-        head = f"http://{cluster}-head-svc.{site.namespace}.svc:{PORT}" if cluster else ""
+        head = f"http://{cluster}-head-svc.{site.namespace}.svc:{SERVE_PORT}" if cluster else ""
         return Line(site.namespace, site.address, head)
 
     def _fleet_said(self, name: str) -> None:
@@ -267,7 +259,7 @@ class KubeCluster:
         self._keys.add(Key(MODEL.name, *key.split("/", 1)))
 
     async def _own_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        raw = await read_one(self._api, SECRET, namespace, name)
+        raw = await self._api.find(SECRET, namespace, name)
         return None if raw is None else raw.get("data") or {}
 
     def _named_secrets(self) -> set[Name]:
@@ -280,7 +272,17 @@ class KubeCluster:
 
 
 def _secrets_of(model: Model) -> set[Name]:
-    spec = model.spec
-    adapters = spec.generation.adapters if spec.generation is not None else ()
-    names = (source.secret_name for source in (spec.source, *adapters))
-    return {(model.metadata.namespace or "", name) for name in names if name is not None}
+    return {(model.metadata.namespace or "", name) for name in secret_names(model)}
+
+
+def _manifest(resource: Model | Fleet | RayService) -> Raw:
+    spoken = {"name", "namespace", "labels", "annotations", "owner_references"}
+    meta = resource.metadata.model_dump(
+        mode="json", by_alias=True, include=spoken, exclude_defaults=True
+    )
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": meta,
+        "spec": resource.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+    }

@@ -36,6 +36,13 @@ def has_owners(live: Raw, said: Raw) -> bool:
     return all(any(contains(owner, one) for owner in owners) for one in wanted)
 
 
+def shares_owner(live: Raw, said: Raw) -> bool:
+    """Whether one of those that are said to own it does, if any are."""
+    owners = {owner.get("uid") for owner in live["metadata"].get("ownerReferences") or ()}
+    wanted = {owner["uid"] for owner in said["metadata"].get("ownerReferences") or ()}
+    return not wanted or bool(wanted & owners)
+
+
 def digest_of(manifest: Raw) -> str:
     """The same for the same words, in whatever order."""
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))

@@ -8,20 +8,18 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import incluster_config
 
 from shoal import __version__
 from shoal.cluster.kube.api import Api, Observe
-from shoal.errors import WorldUnavailable
+from shoal.cluster.kubeconfig import MALFORMED, unusable
 
 logger = logging.getLogger(__name__)
 
 # TLS connections of calls that were broken off take leave of the server.
 FAREWELL_S = 0.25
-
-_UNUSABLE = (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError)
 
 
 def _unobserved(verb: str, resource: str, code: int, seconds: float) -> None:
@@ -43,12 +41,12 @@ async def connect(
     configuration = Configuration()
     try:
         loader = await _load(configuration, kubeconfig, context)
-    except _UNUSABLE as error:
-        where = kubeconfig or "the kubeconfig or the pod's account"
-        raise WorldUnavailable(f"{where} does not say how to reach Kubernetes: {error}") from error
+        unopened = ApiClient(configuration)
+    except (config.ConfigException, *MALFORMED) as error:
+        raise unusable(kubeconfig or "the kubeconfig or the pod's account", error) from error
     renewing = asyncio.create_task(_renew(loader, configuration))
     try:
-        async with ApiClient(configuration) as client:
+        async with unopened as client:
             client.user_agent = f"shoal/{__version__}"
             yield Api(client, observe)
     finally:
@@ -62,13 +60,23 @@ async def _load(
 ) -> object | None:
     """Fill the configuration; what loaded it, if that has tokens to renew."""
     if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
-        config.load_incluster_config(configuration)
+        config.load_incluster_config(configuration, try_refresh_token=False)
+        configuration.refresh_api_key_hook = _read_token  # type: ignore[assignment]  # says None
         return None
     file = str(kubeconfig) if kubeconfig is not None else None
     loader: object = await config.load_kube_config(
         config_file=file, context=context, client_configuration=configuration, persist_config=False
     )
     return loader
+
+
+def _read_token(configuration: Configuration) -> None:
+    """The kubelet replaces the file. To read it for each call costs little, and no clock that is
+    set back can keep an old token.
+    """
+    with contextlib.suppress(OSError):  # then the last one, of which the server says what is wrong
+        token = Path(incluster_config.SERVICE_TOKEN_FILENAME).read_text(encoding="utf-8")
+        configuration.api_key["BearerToken"] = f"Bearer {token.strip()}"
 
 
 async def _renew(loader: object | None, configuration: Configuration) -> None:

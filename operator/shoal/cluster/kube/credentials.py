@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Set
 
 from shoal.cluster.kube.api import Api
 from shoal.cluster.kube.kinds import SECRET
-from shoal.cluster.kube.owned import read_one
 from shoal.cluster.kube.store import Name
 from shoal.errors import AccessDenied, WorldUnavailable
 
@@ -35,7 +34,7 @@ class Secrets:
             WorldUnavailable: the server did not answer.
         """
         try:
-            raw = await read_one(self._api, SECRET, namespace, name)
+            raw = await self._api.find(SECRET, namespace, name)
         except AccessDenied:
             self._versions[namespace, name] = _FORBIDDEN
             raise
@@ -55,7 +54,7 @@ class Secrets:
     async def _look(self, name: Name) -> None:
         before = self._versions.get(name)
         try:
-            now = _version(await read_one(self._api, SECRET, *name))
+            now = _version(await self._api.find(SECRET, *name))
         except AccessDenied:
             now = _FORBIDDEN
         except WorldUnavailable:

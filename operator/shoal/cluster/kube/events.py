@@ -5,6 +5,7 @@ one. What was written last is remembered for a while, so that an equal event is 
 """
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections import OrderedDict, deque
@@ -12,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from shoal.api import API_VERSION, Event
-from shoal.cluster.kube.answers import NOT_FOUND, Refused
+from shoal.cluster.kube.answers import CONFLICT, NOT_FOUND, Refused
 from shoal.cluster.kube.api import FIELD_MANAGER, MERGE_PATCH, Api
 from shoal.cluster.kube.kinds import EVENT
-from shoal.errors import WorldUnavailable
+from shoal.errors import LeadershipLost, WorldUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ REMEMBERED = 1000
 WAITING = 5000
 # The API server keeps an Event for an hour; one that was not seen for as long is a new one.
 KEPT = timedelta(hours=1)
+DRAIN_S = 2.0
 
 
 class _Said(NamedTuple):
@@ -57,13 +59,22 @@ class Recorder:
         self._news.set()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Until it is cancelled. What it was at then waits on."""
         while True:
             await self._news.wait()
             self._news.clear()
-            while self._waiting:
-                event, uid = self._waiting.popleft()
-                await self._attempt(event, uid)
+            await self._write_all()
+
+    async def drain(self) -> None:
+        """Write what waits, once nothing runs any more, for `DRAIN_S` at most."""
+        with contextlib.suppress(TimeoutError, LeadershipLost):
+            async with asyncio.timeout(DRAIN_S):
+                await self._write_all()
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            await self._attempt(*self._waiting[0])
+            self._waiting.popleft()
 
     async def _attempt(self, event: Event, uid: str) -> None:
         try:
@@ -86,7 +97,11 @@ class Recorder:
         name = f"{event.name}.{uuid.uuid4().hex[:16]}"
         body = _core_event(name, event, uid, self._instance)
         query = {"fieldManager": FIELD_MANAGER}
-        await self._api.call("create", EVENT, _namespace(event), query=query, body=body)
+        try:
+            await self._api.call("create", EVENT, _namespace(event), query=query, body=body)
+        except Refused as error:
+            if error.code != CONFLICT:  # nobody else has that name: an attempt was heard after all
+                raise
         return _Written(name, event.count, event.last_timestamp)
 
     async def _count(self, before: _Written, event: Event) -> _Written | None:

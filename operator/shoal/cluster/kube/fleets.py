@@ -15,7 +15,6 @@ from typing import Any
 
 from shoal.api import Ledger
 from shoal.cluster.asking import (
-    ANSWER_S,
     Caller,
     LedgerSource,
     changed_models,
@@ -28,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 TOKEN_KEY = "auth_token"  # noqa: S105  where it is, not what
 SETTLE_S = 0.5
-# Who has not answered by then is silent.
-FIRST_ANSWER_S = SETTLE_S + ANSWER_S
+# Who has not answered by then is silent. All others wait for it after each takeover.
+FIRST_ANSWER_S = 2.0
 
 Start = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 ReadSecret = Callable[[str, str], Awaitable[Mapping[str, str] | None]]
@@ -94,7 +93,9 @@ class Fleets:
         if fleet is not None:
             self._stop(fleet)
             del self._fleets[name]
-        if line is not None:
+        if line is None:
+            self._complained.discard(name)
+        else:
             kept = fleet if fleet is not None and fleet.line.address == line.address else None
             self._fleets[name] = self._started(name, line, kept)
 

@@ -1,8 +1,9 @@
 """Keeps a store of one kind true: list, then watch from there, for ever.
 
 A watch that the server ends is taken up where it was; one that is silent for too long is given up
-and taken up again; one that asks for a past that is forgotten (410) begins with a list. A server
-that does not answer is asked again and again, and complained of once.
+and taken up again. One that asks for a past that is forgotten (410), that tells of an error, or
+whose versions go back, begins with a list. A server that does not answer is asked again and again,
+and complained of once.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shoal.cluster.kube import api as kube_api
-from shoal.cluster.kube.answers import GONE, Refused
+from shoal.cluster.kube.answers import GONE, Refused, passes
 from shoal.cluster.kube.api import Api
 from shoal.cluster.kube.kinds import Kind
 from shoal.cluster.kube.store import Store, version_of
@@ -25,13 +26,14 @@ from shoal.errors import AccessDenied, KindMissing, WorldUnavailable
 logger = logging.getLogger(__name__)
 
 PAGE = 500
+LONGEST_ASKED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Seconds. The server ends a watch after `watch`; one that says nothing for `silence` more is
-    dead. What fails is tried again after `first` to `longest`; what is not there, or not for us,
-    is looked for again after `missing`.
+    dead. What fails is tried again after `first` to `longest`, or when the server asks for it; what
+    is not there, or not for us, is looked for again after `missing`.
     """
 
     watch: float = 30.0
@@ -59,7 +61,9 @@ class Informer:
         """Why the kind cannot be looked at now; `changed` is told of another reason, or none."""
 
         self.settled = asyncio.Event()
-        """Set once the kind has been looked at, or is known not to be there or not for us."""
+        """Set once the kind has been looked at, or is known not to be there or not for us; for an
+        optional one, also once it cannot be looked at.
+        """
 
         self._api = api
         self._store = store
@@ -87,7 +91,7 @@ class Informer:
     async def _step(self) -> None:
         if not self._version:
             await self._list()
-        self._well()
+            self.settled.set()
         await self._watch()
 
     async def _list(self) -> None:
@@ -116,7 +120,8 @@ class Informer:
             "timeoutSeconds": str(max(1, round(seconds))),
         }
         silence = self._pace.watch + self._pace.silence
-        async with aclosing(self._api.watch(self.kind, query, silence, self._accept)) as lines:
+        lines = self._api.watch(self.kind, query, silence, self._well, self._accept)
+        async with aclosing(lines):
             async for line in lines:
                 self._take(json.loads(line))
                 self._failures = 0
@@ -124,8 +129,11 @@ class Informer:
     def _take(self, event: Mapping[str, Any]) -> None:
         said = event["object"]
         if event["type"] == "ERROR":
+            self._version = ""
             words = f"the watch of {self.kind.resource} ended: {said.get('message')}"
             raise Refused(words, said.get("code", 0))
+        if version_of(said) < int(self._version):
+            raise Refused(f"the versions of {self.kind.resource} went back", GONE)
         if event["type"] == "DELETED":
             self._store.remove(said)
         elif event["type"] != "BOOKMARK":
@@ -138,17 +146,16 @@ class Informer:
             logger.info("%s can be looked at again", self.kind.resource)
             self.error = None
             self._changed()
-        self.settled.set()
 
     async def _trouble(self, error: WorldUnavailable) -> None:
-        if isinstance(error, Refused) and error.code == GONE:
+        if isinstance(error, Refused) and not passes(error.code):
             self._version = ""
-        else:
+        if not (isinstance(error, Refused) and error.code == GONE):
             self._complain(error)
         if isinstance(error, KindMissing):
             self._version = ""
             self._store.forget()
-        if isinstance(error, KindMissing | AccessDenied):
+        if isinstance(error, KindMissing | AccessDenied) or self.kind.optional:
             self.settled.set()
         await asyncio.sleep(self._pause(error))
 
@@ -167,5 +174,7 @@ class Informer:
         self._failures += 1
         if isinstance(error, KindMissing | AccessDenied):
             return self._pace.missing * jitter
+        if isinstance(error, Refused) and error.retry_after:
+            return min(error.retry_after, LONGEST_ASKED_S) + jitter
         doubled = self._pace.first * 2.0 ** min(self._failures - 1, 16)
         return min(doubled, self._pace.longest) * jitter

@@ -105,7 +105,9 @@ class Known:
         return store.invalid.get(key[1:]) if key.kind in (MODEL.name, FLEET.name) else None
 
     async def settle(self) -> None:
-        """Return once every kind was looked at, or is known not to be there or not for us."""
+        """Return once every kind was looked at, or is known not to be there or not for us, or is an
+        optional one with which something is wrong.
+        """
         for informer in self.informers.values():
             await informer.settled.wait()
 

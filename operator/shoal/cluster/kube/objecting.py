@@ -29,21 +29,32 @@ class Objector:
         self._api = api
         self._known = known
         self._recorder = recorder
+        self._busy: set[Key] = set()
 
     def minds(self, key: Key) -> bool:
-        """Whether there is something to object to."""
-        return self._known.breaks_contract(key) is not None
+        """Whether there is something to object to, and nobody does already."""
+        return key not in self._busy and self._known.breaks_contract(key) is not None
 
     async def object_to(self, key: Key) -> None:
-        """Say it in the status, however often that takes, for as long as it is so."""
-        while (one := self._known.breaks_contract(key)) is not None:
+        """Say in the status what is wrong, however often that takes, for as long as it is so."""
+        if key in self._busy:
+            return
+        self._busy.add(key)
+        try:
+            await self._insist(key)
+        finally:
+            self._busy.discard(key)
+
+    async def _insist(self, key: Key) -> None:
+        said: Unreadable | None = None
+        while (one := self._known.breaks_contract(key)) not in (None, said):
+            assert one is not None
             try:
                 await self._say(key, one)
+                said = one
             except WorldUnavailable as error:
                 logger.warning("%s, but its status cannot say so: %s", one.error, error)
                 await asyncio.sleep(AGAIN_S)
-                continue
-            return
 
     async def _say(self, key: Key, one: Unreadable) -> None:
         now = datetime.now(UTC).replace(microsecond=0)

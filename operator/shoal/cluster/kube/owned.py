@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shoal.api import API_VERSION, Fleet
+from shoal.api import Fleet
 from shoal.api.labels import CREATE_ONLY, FLEET_LABEL
 from shoal.cluster import Manifest
 from shoal.cluster.kube.answers import CONFLICT, NOT_FOUND, Refused
@@ -20,29 +20,6 @@ from shoal.cluster.kube.store import Name, Raw, Store, name_of
 from shoal.errors import WorldUnavailable
 
 logger = logging.getLogger(__name__)
-
-MANAGED_BY = "app.kubernetes.io/managed-by"
-
-
-def owned_by(fleet: Fleet, manifest: Manifest, namespace: str) -> Raw:
-    """The manifest with the Fleet's labels, its owner reference and a namespace, if it has none."""
-    meta = manifest.get("metadata", {})
-    labels = {FLEET_LABEL: fleet.metadata.name, MANAGED_BY: FIELD_MANAGER, **meta.get("labels", {})}
-    owners = meta.get("ownerReferences") or [_owner(fleet)]
-    metadata = {"namespace": namespace, **meta, "labels": labels, "ownerReferences": owners}
-    return {**manifest, "metadata": metadata}
-
-
-def _owner(fleet: Fleet) -> Mapping[str, Any]:
-    meta = fleet.metadata
-    return {
-        "apiVersion": API_VERSION,
-        "kind": fleet.kind,
-        "name": meta.name,
-        "uid": meta.uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
 
 
 class Owned:
@@ -59,10 +36,9 @@ class Owned:
         Raises:
             WorldUnavailable: the first reason why one could not be.
         """
-        said = [owned_by(fleet, manifest, namespace) for manifest in manifests]
         live = await self._live(fleet, namespace)
-        problems = [await self._attempt(self._bring(one, live)) for one in said]
-        wanted = {(kind_of(one), name_of(one)) for one in said}
+        problems = [await self._attempt(self._bring(one, live)) for one in manifests]
+        wanted = {(kind_of(one), name_of(one)) for one in manifests}
         for (kind, name), raw in live.items():
             if (kind, name) not in wanted and _is_of(fleet, raw):
                 problems.append(await self._attempt(self._delete(kind, raw)))
@@ -95,7 +71,7 @@ class Owned:
     async def _create(self, kind: Kind, manifest: Raw) -> None:
         """Unless it is there after all: somebody else made it, without the Fleet's label."""
         namespace, name = name_of(manifest)
-        if await read_one(self._api, kind, namespace, name) is not None:
+        if await self._api.find(kind, namespace, name) is not None:
             return
         query = {"fieldManager": FIELD_MANAGER}
         try:
@@ -129,22 +105,6 @@ class Owned:
         except WorldUnavailable as error:
             return error
         return None
-
-
-async def read_one(api: Api, kind: Kind, namespace: str, name: str) -> Raw | None:
-    """The object as it is now, asked of the server.
-
-    Raises:
-        AccessDenied: the operator may not read it.
-        WorldUnavailable: the server did not answer.
-    """
-    try:
-        raw: Raw = await api.call("get", kind, namespace, name)
-    except Refused as error:
-        if error.code == NOT_FOUND:
-            return None
-        raise
-    return raw
 
 
 def _is_of(fleet: Fleet, raw: Raw) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shoal.api import RayCluster, WorkerGroup
-from shoal.cluster.kube.answers import CONFLICT, INVALID, NOT_FOUND, Refused
+from shoal.cluster.kube.answers import Refused, is_gone
 from shoal.cluster.kube.api import FIELD_MANAGER, JSON_PATCH, Api
 from shoal.cluster.kube.kinds import RAY_CLUSTER
 from shoal.cluster.kube.store import Raw
@@ -32,7 +32,7 @@ async def write_sizes(api: Api, cluster: RayCluster, groups: Sequence[WorkerGrou
             "patch", RAY_CLUSTER, *name, query=query, body=body, content_type=JSON_PATCH
         )
     except Refused as error:
-        if error.code in (NOT_FOUND, CONFLICT) or _is_another(error):
+        if is_gone(error):
             return None
         raise
     return answer
@@ -47,8 +47,3 @@ def _steps(at: int, old: WorkerGroup, new: WorkerGroup) -> list[dict[str, Any]]:
     ]
     test = {"op": "test", "path": f"{path}/groupName", "value": old.name}
     return [test, *changes] if changes else []
-
-
-def _is_another(error: Refused) -> bool:
-    """The patch's own test failed: what is refused is not the object but the request."""
-    return error.code == INVALID and not error.about

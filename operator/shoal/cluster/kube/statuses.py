@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from shoal.api import Condition, ConditionType, Fleet, Model, RayService, Reason
-from shoal.cluster.kube.answers import CONFLICT, INVALID, NOT_FOUND, Refused
+from shoal.cluster.kube.answers import Refused, is_gone
 from shoal.cluster.kube.api import FIELD_MANAGER, JSON_PATCH, Api
 from shoal.cluster.kube.kinds import Kind
 from shoal.cluster.kube.store import Raw, Unreadable
@@ -21,8 +21,13 @@ async def write_status(api: Api, kind: Kind, resource: Model | Fleet | RayServic
         WorldUnavailable: the server refused, or did not answer.
     """
     meta = resource.metadata
-    status = resource.status.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return await _patch(api, kind, (meta.namespace or "", meta.name), meta.uid, status)
+    name = (meta.namespace or "", meta.name)
+    return await _patch(api, kind, name, meta.uid, status_of(resource))
+
+
+def status_of(resource: Model | Fleet | RayService) -> Raw:
+    """As it is written."""
+    return resource.status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 async def object_to(api: Api, kind: Kind, one: Unreadable, now: datetime) -> bool:
@@ -73,12 +78,7 @@ async def _patch(
             "patch", kind, *name, "status", query=query, body=body, content_type=JSON_PATCH
         )
     except Refused as error:
-        if error.code in (NOT_FOUND, CONFLICT) or _is_another(error):
+        if is_gone(error):
             return None
         raise
     return answer
-
-
-def _is_another(error: Refused) -> bool:
-    """The patch's own test failed: what is refused is not the object but the request."""
-    return error.code == INVALID and not error.about

@@ -17,7 +17,7 @@ from shoal.cluster import Key, Resource
 from shoal.cluster.local.documents import dump
 from shoal.cluster.local.events import counted, read_events, write_events
 from shoal.cluster.local.files import leftovers, locked, write
-from shoal.cluster.local.layout import FOLDERS, Layout, key_of, make_key
+from shoal.cluster.local.layout import DEFAULT_NAMESPACE, FOLDERS, Layout, key_of, make_key
 from shoal.cluster.local.reading import read_manifest, read_record
 from shoal.cluster.local.record import (
     Record,
@@ -51,6 +51,8 @@ class Found(NamedTuple, Generic[Resource]):
 
 class Store:
     """The resources under one home folder, which need not exist yet."""
+
+    namespace = DEFAULT_NAMESPACE
 
     def __init__(self, home: Path) -> None:
         self._layout = Layout(home.absolute())

@@ -1,15 +1,18 @@
 """A kubeconfig's context as an HTTP client, with the API server's words for what it refuses."""
 
+import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 from kubernetes.client import Configuration
-from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
+from kubernetes.config import ConfigException
+from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
+from shoal.cluster.kubeconfig import MALFORMED, unusable
 from shoal.errors import AccessDenied, InvalidResource, WorldUnavailable
 
 TIMEOUT_S = 30.0
@@ -53,27 +56,54 @@ def connect(kubeconfig: Path | None, context: str | None) -> Connection:
     Raises:
         WorldUnavailable: there is no such kubeconfig or context, or it makes no sense.
     """
-    path = str(kubeconfig) if kubeconfig is not None else None
+    path = str(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config")
     settings = Configuration()
     try:
-        load_kube_config(path, context, settings, False)
-        contexts, current = list_kube_config_contexts(path)
-    except (ConfigException, OSError) as error:
-        raise WorldUnavailable(f"the kubeconfig cannot be used: {error}") from error
-    chosen = next((one for one in contexts if one["name"] == context), current)
-    return Connection(_client(settings), chosen["context"].get("namespace") or "default")
+        loader = KubeConfigLoader(KubeConfigMerger(path).config, context, config_base_path=None)
+        loader.load_and_set(settings)
+        return Connection(_client(settings), _namespace(loader.current_context))
+    except (ConfigException, *MALFORMED) as error:
+        raise unusable(path, error) from error
+
+
+def _namespace(chosen: Mapping[str, Any]) -> str:
+    return str(chosen["context"].get("namespace") or "default")
 
 
 def _client(settings: Configuration) -> httpx.Client:
-    authorization = settings.get_api_key_with_prefix("authorization")
     return httpx.Client(
         base_url=settings.host,
         verify=_tls(settings),
-        headers={"authorization": authorization} if authorization else {},
+        auth=_authorized(settings),
+        event_hooks={"request": [_named(settings.tls_server_name)]},
         timeout=TIMEOUT_S,
         proxy=settings.proxy,
         trust_env=False,
     )
+
+
+def _authorized(settings: Configuration) -> Callable[[httpx.Request], httpx.Request]:
+    """Each request carries the token of its time: a plugin gives another before one expires."""
+
+    def authorize(request: httpx.Request) -> httpx.Request:
+        authorization = settings.get_api_key_with_prefix("BearerToken", "authorization")
+        if authorization:
+            request.headers["authorization"] = authorization
+        return request
+
+    return authorize
+
+
+def _named(server: str | None) -> Callable[[httpx.Request], None]:
+    """By the kubeconfig's `tls-server-name`, where the certificate has another name than its
+    address.
+    """
+
+    def name(request: httpx.Request) -> None:
+        if server:
+            request.extensions["sni_hostname"] = server
+
+    return name
 
 
 def _tls(settings: Configuration) -> ssl.SSLContext:
@@ -88,8 +118,7 @@ def _tls(settings: Configuration) -> ssl.SSLContext:
 def _answer(response: httpx.Response) -> Any:
     if response.is_success:
         return response.json() if response.content else {}
-    said = _status(response)
-    message = str(said.get("message") or response.text.strip() or response.reason_phrase)
+    said, message = _status(response), words_of(response)
     if response.status_code == httpx.codes.NOT_FOUND and said.get("details", {}).get("name"):
         return None
     if response.status_code == httpx.codes.NOT_FOUND:
@@ -99,6 +128,12 @@ def _answer(response: httpx.Response) -> Any:
     if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
         raise InvalidResource(*_refusal(said, message))
     raise WorldUnavailable(message)
+
+
+def words_of(response: httpx.Response) -> str:
+    """What a server says of its refusal."""
+    said = _status(response)
+    return str(said.get("message") or response.text.strip() or response.reason_phrase)
 
 
 def _status(response: httpx.Response) -> dict[str, Any]:

@@ -6,6 +6,7 @@ The API server keeps the `Authorization` header for itself; Ray takes its token 
 
 import base64
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import httpx
@@ -13,8 +14,8 @@ import httpx
 from shoal.api import Model
 from shoal.api.labels import FLEET_LABEL
 from shoal.api.runtime import DEPLOYMENT
-from shoal.cluster.remote.connection import Connection
-from shoal.errors import WorldUnavailable
+from shoal.cluster.remote.connection import TIMEOUT_S, Connection, words_of
+from shoal.errors import AccessDenied, WorldUnavailable
 
 DASHBOARD_PORT = 8265
 _ALL, _POLL_S = -1, 0.5
@@ -54,13 +55,16 @@ class ReplicaLogs:
         if follow:
             params["interval"] = str(_POLL_S)
         path = f"{self._base}/logs/{'stream' if follow else 'file'}"
-        client, timeout = self._connection.client, httpx.Timeout(30.0, read=None)
-        with client.stream(
-            "GET", path, params=params, headers=self._headers, timeout=timeout
-        ) as response:
+        timeout = httpx.Timeout(TIMEOUT_S, read=None)
+        with (
+            _in_words(),
+            self._connection.client.stream(
+                "GET", path, params=params, headers=self._headers, timeout=timeout
+            ) as response,
+        ):
             if response.is_error:
                 response.read()
-                raise WorldUnavailable(f"Ray does not give {file.name}: {response.text.strip()}")
+                raise _refused(response)
             yield from response.iter_lines()
 
     def _files_on(self, node: str) -> list[LogFile]:
@@ -70,10 +74,33 @@ class ReplicaLogs:
 
     def _get(self, path: str, **params: str) -> Any:
         url = f"{self._base}/{path}"
-        response = self._connection.client.get(url, params=params, headers=self._headers)
+        with _in_words():
+            response = self._connection.client.get(url, params=params, headers=self._headers)
         if response.is_error:
-            raise WorldUnavailable(f"Ray's dashboard does not answer: {response.text.strip()}")
+            raise _refused(response)
         return response.json()["data"]["result"]
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise _unreachable(str(error) or type(error).__name__) from error
+
+
+def _refused(response: httpx.Response) -> WorldUnavailable:
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return AccessDenied(words_of(response))
+    return _unreachable(words_of(response))
+
+
+def _unreachable(why: str) -> WorldUnavailable:
+    return WorldUnavailable(
+        f"Ray's dashboard does not answer by way of the API server: {why.rstrip('.')}. The Fleet's "
+        "NetworkPolicy admits KubeRay and the operator's namespace only: where the network plugin "
+        "enforces it, the API server may be kept out"
+    )
 
 
 def _replica(name: str) -> str:

@@ -30,6 +30,12 @@ class RemoteStore:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._problems: dict[tuple[type[Any], str | None], Sequence[InvalidResource]] = {}
+
+    @property
+    def namespace(self) -> str:
+        """The one that is meant where none is said."""
+        return self.connection.namespace
 
     def get(self, kind: type[Resource], namespace: str, name: str) -> Resource | None:
         """The resource with its status, or None."""
@@ -38,11 +44,14 @@ class RemoteStore:
 
     def list(self, kind: type[Resource], namespace: str | None = None) -> list[Resource]:
         """Every resource of a kind that this version understands."""
-        return [one for one, _ in self._listed(kind, namespace) if one is not None]
+        path = _path(kind, namespace if kind is Model else None)
+        tried = [_tried(kind, one) for one in self.connection.ask("GET", path)["items"]]
+        self._problems[kind, namespace] = [problem for _, problem in tried if problem is not None]
+        return [one for one, _ in tried if one is not None]
 
     def invalid(self, kind: type[Resource], namespace: str | None) -> Sequence[InvalidResource]:
-        """What is wrong with the rest."""
-        return [problem for _, problem in self._listed(kind, namespace) if problem is not None]
+        """What is wrong with the rest of those that were listed last; nothing is asked for it."""
+        return self._problems.get((kind, namespace), ())
 
     def apply(self, resource: Model | Fleet) -> Applied:
         """Create it, or bring it to what is given."""
@@ -90,14 +99,7 @@ class RemoteStore:
         return f"/api/v1/namespaces/{place[0]}/services/{service}/proxy{parts.path}"
 
     def _place(self, namespace: str) -> str:
-        return namespace or self.connection.namespace
-
-    def _listed(
-        self, kind: type[Resource], namespace: str | None
-    ) -> Sequence[tuple[Resource | None, InvalidResource | None]]:
-        path = _path(kind, namespace if kind is Model else None)
-        found = self.connection.ask("GET", path)
-        return [_tried(kind, one) for one in found["items"]]
+        return namespace or self.namespace
 
 
 def _path(kind: type[Any], namespace: str | None, name: str = "") -> str:

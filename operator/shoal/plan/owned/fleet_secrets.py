@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from shoal.api import Fleet, Model, Reason
 from shoal.api.labels import CREATE_ONLY
+from shoal.api.source_secrets import secret_names
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.owned.manifest import Manifest
 from shoal.plan.owned.names import credentials_name, token_name
 from shoal.plan.placement import served_models
-from shoal.plan.source_secrets import CREDENTIAL_KEYS, credentials, secret_names
+from shoal.plan.source_secrets import CREDENTIAL_KEYS, credentials
 from shoal.plan.told import told_secrets
 
 

@@ -1,6 +1,8 @@
 """The ports that Ray listens on in a pod, and KubeRay's names for them."""
 
-SERVE = 8000
+from shoal.api.runtime import SERVE_PORT
+
+SERVE = SERVE_PORT
 GCS = 6379
 DASHBOARD = 8265
 CLIENT = 10001
