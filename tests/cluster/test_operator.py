@@ -31,11 +31,11 @@ class Field:
         self._processes = processes
         plane.kubectl("create", "namespace", namespace)
 
-    def start(self, name, *options):
+    def start(self, name):
         user = f"{name}-of-{self.namespace}"
         kubeconfig = self.plane.kubeconfig_of_user(user, "system:masters")
         log = self._folder / f"{user}.log"
-        process = OperatorProcess(user, kubeconfig, self.namespace, log, options)
+        process = OperatorProcess(user, kubeconfig, self.namespace, log)
         self._processes.append(process)
         return process
 
@@ -232,23 +232,6 @@ def test_a_fleet_and_its_model_become_a_ray_service_and_say_how_they_are(field):
     assert 'shoal_api_requests_total{code="200",resource="models.shoal.dev",verb="list"}' in metrics
 
 
-def test_one_that_is_killed_after_every_write_ends_where_one_that_lives_does(field):
-    whole, torn = f"{field.namespace}-whole", f"{field.namespace}-torn"
-    field.plane.apply(*_fleet_with_a_model(whole))
-    living = field.start("living", "--no-leader-election")
-    eventually(lambda: _is_told(field, whole))
-    living.kill()
-    field.plane.apply(*_fleet_with_a_model(torn))
-    kills = 0
-    while not _is_told(field, torn):
-        process = field.start(f"killed-{kills}", "--no-leader-election")
-        eventually(lambda one=process: any(w.name.startswith(torn) for w in field.writes_of(one)))
-        process.kill()
-        kills += 1
-    assert kills >= 2
-    assert _owned(field, torn) == _owned(field, whole)
-
-
 def _fleet_with_a_model(name):
     """Both of this name."""
     fleet = {"metadata": {"name": name}, "spec": {"pools": [{"name": "cpu"}]}}
@@ -265,14 +248,6 @@ def _is_told(field, name):
     service = _found(field, "rayservice", name, "-n", field.namespace)
     told = all(one.get("status", {}).get("conditions") for one in both)
     return told and f'"/default/{name}"' in _config(service)
-
-
-def _owned(field, fleet):
-    """Kind and name of what a Fleet owns; `-` stands for its name."""
-    kinds = "rayservices,services,secrets,networkpolicies,poddisruptionbudgets"
-    label = ("-l", f"shoal.dev/fleet={fleet}")
-    found = field.plane.get(kinds, "-n", field.namespace, *label)["items"]
-    return {(one["kind"], one["metadata"]["name"].replace(fleet, "-")) for one in found}
 
 
 def _config(service):

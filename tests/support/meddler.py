@@ -29,11 +29,13 @@ class Refusal:
 class Meddler:
     """Plain HTTP in front, the account of a kubeconfig behind. Use it as a context.
 
-    `requests` has every request as `GET /path?query`, in its order.
+    `requests` has every request as `GET /path?query`, in its order. `after_a_write` is called once
+    the server has carried out a request that changes something, before whoever asked hears of it.
     """
 
     def __init__(self, kubeconfig: Path) -> None:
         self.requests: list[str] = []
+        self.after_a_write: Callable[[], None] = lambda: None
         self._behind = kubeconfig
         self._refusals: list[Refusal] = []
         self._streams: set[asyncio.Transport] = set()
@@ -130,6 +132,8 @@ class Meddler:
             data=await request.read(),
             timeout=aiohttp.ClientTimeout(total=None),
         ) as answer:
+            if request.method != "GET":
+                self.after_a_write()
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in _HOP_BY_HOP}
             response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)
