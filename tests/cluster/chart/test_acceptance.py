@@ -17,7 +17,8 @@ def check(cluster, text):
 
 @pytest.mark.parametrize("values", [(), ("--values", str(EVERYTHING))], ids=["default", "all"])
 def test_what_is_rendered_is_valid(vacant, values):
-    vacant.apply(stand_in_crd("monitoring.coreos.com", "ServiceMonitor"))
+    monitors = ("ServiceMonitor", "PodMonitor")
+    vacant.apply(*(stand_in_crd("monitoring.coreos.com", kind) for kind in monitors))
     vacant.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     # A pod wants its account to be there; those of the chart have a test of their own.
     check(vacant, yaml.safe_dump_all(x for x in documents(render(*values)) if x["kind"] != "Pod"))
