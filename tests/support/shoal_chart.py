@@ -13,6 +13,7 @@ from testcluster.binaries import binary
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "shoal"
+SAMPLES = ROOT / "manifests" / "samples" / "kubernetes"
 INSTALL = ROOT / "manifests" / "install.yaml"
 GOLDEN = ROOT / "tests" / "cluster" / "chart"
 EVERYTHING = GOLDEN / "everything.values.yaml"

@@ -4,11 +4,9 @@ import json
 
 import pytest
 import yaml
-from shoal_chart import EVERYTHING, INSTALL, NAMESPACE, ROOT, documents, render, stand_in_crd
+from shoal_chart import EVERYTHING, INSTALL, NAMESPACE, SAMPLES, documents, render, stand_in_crd
 
 pytestmark = pytest.mark.kubernetes_api
-
-SAMPLES = sorted((ROOT / "manifests" / "samples" / "kubernetes").rglob("*.yaml"))
 
 
 def check(cluster, text):
@@ -53,6 +51,6 @@ def test_its_pods_are_admitted_where_pod_security_is_restricted(cluster, values)
 
 
 def test_every_sample_is_taken(installed):
-    for sample in SAMPLES:
+    for sample in sorted(SAMPLES.rglob("*.yaml")):
         check(installed, sample.read_text())
         installed.kubectl("apply", "-f", str(sample))
