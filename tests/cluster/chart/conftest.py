@@ -1,8 +1,10 @@
 """An API server of a module's own: the chart changes what all namespaces share."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
+from machine.commands import CommandFailed
 from shoal_chart import NAMESPACE, RELEASE
 from testcluster.control_plane import ControlPlane
 
@@ -30,4 +32,18 @@ def vacant(cluster: ControlPlane) -> Iterator[ControlPlane]:
 def installed(vacant: ControlPlane) -> ControlPlane:
     """With the chart's default values, but for what runs in pods."""
     vacant.helm("install", *RELEASE)
+    _wait_until_served(vacant)
     return vacant
+
+
+def _wait_until_served(cluster: ControlPlane) -> None:
+    """An API server tells of a new kind a moment after its definition was created."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            cluster.get("models,fleets")
+            return
+        except CommandFailed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
