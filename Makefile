@@ -56,7 +56,7 @@ image-gpu: ## Build the serving image for GPUs: several gigabytes of CUDA
 cluster: $(READY) ## Start a Kubernetes with Shoal and its samples on this machine, as root; use it with eval "$(make -s cluster)"
 	@$(TOOLS) -m shoalcluster up
 
-cluster-down: $(READY) ## Remove every trace of it
+cluster-down: $(READY) ## End it; what was built stays in ~/.cache/shoal-cluster (6 GB)
 	@$(TOOLS) -m shoalcluster down
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows; the images take what the tests ran with

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 from audited import Audited, writes
-from operator_process import OperatorProcess, eventually
+from operator_process import OperatorProcess
+from waiting import eventually
 
 NAMESPACE = "shoal-system"
 USER = "operator"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,6 +12,7 @@ import pytest
 from machine.commands import CommandFailed
 from testcluster.control_plane import ControlPlane
 from testcluster.state import MARK, State, all_states, sweep
+from waiting import eventually
 
 OWNER = """
 import os, sys
@@ -46,13 +46,6 @@ def owner():
     process.kill()
     process.communicate()
     sweep()
-
-
-def eventually(check, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def marked(root):
@@ -160,13 +153,15 @@ def test_the_living_are_left_alone(owner):
 def test_a_kept_cluster_outlives_its_maker_and_belongs_to_the_checkout(monkeypatch):
     made = State.create()
     kept = subprocess.Popen(["sleep", "600"], env=os.environ | made.environment)
-    made.keep()
-    monkeypatch.setattr("testcluster.state.CHECKOUT", Path("/another"))
-    assert not made.is_kept_here()
-    sweep()
-    assert kept.poll() is None
-    monkeypatch.undo()
-    assert made.is_kept_here()
-    made.end()
-    kept.wait(10)
+    try:
+        made.keep()
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("testcluster.state.CHECKOUT", Path("/another"))
+            assert not made.is_kept_here()
+            sweep()
+        assert kept.poll() is None
+        assert made.is_kept_here()
+    finally:
+        made.end()
+        kept.wait(10)
     assert not made.root.exists()

@@ -4,7 +4,6 @@ There is no node: the pods are made and admitted, and then wait.
 """
 
 import json
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from machine.commands import CommandFailed
 from testcluster.binaries import binary
 from testcluster.control_plane import ALL_RAY, ControlPlane
 from testcluster.daemons import Daemon
+from waiting import eventually
 
 from shoal.api import RayService
 from shoal.plan.owned.manifests import owned_manifests
@@ -86,14 +86,6 @@ def apply(cluster, *manifests):
     strictly = ("--validate=strict", "--field-manager=shoal")
     said = ("apply", "--server-side", "--force-conflicts", *strictly, "-f", "-")
     return cluster.kubectl(*said, stdin=json.dumps(listed))
-
-
-def eventually(check, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, check
-        time.sleep(0.2)
-    return found
 
 
 @contextmanager

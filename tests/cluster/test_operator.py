@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from audited import Audited, writes
-from operator_process import OperatorProcess, ending, eventually
+from operator_process import OperatorProcess, ending
+from waiting import eventually
 
 pytestmark = [pytest.mark.kubernetes_api, pytest.mark.timeout(300)]
 

@@ -5,27 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 60.0
+from waiting import PATIENCE_S, eventually
+
 IMAGE = "registry.example/shoal-serving:1"
-
-
-def eventually(check: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
-    """What a check gives once that is something; asks again until then."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)
-    return found
 
 
 class OperatorProcess:

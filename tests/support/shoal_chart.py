@@ -13,6 +13,7 @@ from testcluster.binaries import binary
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "shoal"
+SAMPLES = ROOT / "manifests" / "samples" / "kubernetes"
 INSTALL = ROOT / "manifests" / "install.yaml"
 GOLDEN = ROOT / "tests" / "cluster" / "chart"
 EVERYTHING = GOLDEN / "everything.values.yaml"
@@ -67,10 +68,12 @@ def stand_in_crd(group: str, kind: str, version: str = "v1") -> dict[str, Any]:
     plural = f"{kind.lower()}s"
     anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     served = {"name": version, "served": True, "storage": True}
+    # Asked for in groups of Kubernetes' own, such as gateway.networking.k8s.io.
+    unreviewed = {"api-approved.kubernetes.io": "unapproved, a stand-in of a test"}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
+        "metadata": {"name": f"{plural}.{group}", "annotations": unreviewed},
         "spec": {
             "group": group,
             "scope": "Namespaced",

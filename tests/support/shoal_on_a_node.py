@@ -7,31 +7,28 @@ import base64
 import contextlib
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import httpx
+import waiting
 import yaml
 from machine.commands import CommandFailed
 from model_store import ModelStore, classifier
+from shoal_chart import NAMESPACE, SAMPLES
+from shoalcluster import installation
 from steady_load import SteadyLoad
 from testcluster.node import Node
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "helm" / "shoal"
-SAMPLES = ROOT / "manifests" / "samples" / "kubernetes"
-NAMESPACE = "shoal-system"
 TEAM = "ops"
 FLEET = "default"
 PRIVATE = "/private/triage.tar.gz"
 # A machine with other work may take several times as long as a quiet one.
 PATIENCE_S = 300.0
+eventually = partial(waiting.eventually, patience_s=PATIENCE_S)
 # What a worker asks for where there are two cores for everybody; its pool may say that it has more.
 LITTLE = {"name": "ray-worker", "resources": {"requests": {"cpu": "200m", "memory": "1Gi"}}}
-
-Found = TypeVar("Found")
 
 
 class ShoalOnANode:
@@ -49,28 +46,18 @@ class ShoalOnANode:
 
     # The installation.
 
-    def install(self, *options: str) -> str:
-        """`helm install` with the images that were built here, without the chart's own Fleet."""
-        images = "--set=image.tag=dev,servingImage.tag=dev,image.pullPolicy=Never"
-        options = ("--set=defaultFleet.create=false", images, *options)
-        where = ("--namespace", NAMESPACE, "--wait", f"--timeout={PATIENCE_S:.0f}s")
-        return self.node.helm("install", "shoal", str(CHART), *where, *options)
+    def install(self) -> None:
+        """`helm install`, without the chart's own Fleet."""
+        installation.install(self.node, "--set=defaultFleet.create=false")
 
     def uninstall(self) -> None:
         """`helm uninstall`, whether or not it is installed."""
-        where = ("--namespace", NAMESPACE, "--wait", f"--timeout={PATIENCE_S:.0f}s")
-        self.node.helm("uninstall", "shoal", "--ignore-not-found", *where)
+        installation.uninstall(self.node)
 
     def remove(self) -> None:
         """Everything, also what `helm uninstall` keeps, and the node's GPUs."""
-        if "models.shoal.dev" in self.kubectl("get", "crd", "-o", "name"):
-            every = ("--all", "--all-namespaces", "--timeout=120s")
-            self.kubectl("delete", "models,fleets", *every)
-        self.uninstall()
-        crds = ("models.shoal.dev", "fleets.shoal.dev")
-        self.kubectl("delete", "crd", *crds, "--ignore-not-found", "--timeout=120s")
-        namespaces = ("namespace", NAMESPACE, TEAM)
-        self.kubectl("delete", *namespaces, "--ignore-not-found", "--timeout=300s")
+        installation.remove(self.node)
+        self.kubectl("delete", "namespace", TEAM, "--ignore-not-found", "--timeout=300s")
         self.node.pretend_gpus(0, "", 0)
 
     def things(self) -> set[str]:
@@ -174,6 +161,11 @@ class ShoalOnANode:
         found: dict[str, Any] = models.get(f"{TEAM}/{model}", {}).get("replicas", {})
         return found
 
+    def ready_replicas(self, model: str) -> int | None:
+        """How many replicas of a Model say that they serve; None while any says otherwise."""
+        states = [entry["state"] for entry in self.replicas(model).values()]
+        return len(states) if set(states) <= {"Ready"} else None
+
     # What is said.
 
     def operator_log(self) -> str:
@@ -194,20 +186,6 @@ class ShoalOnANode:
             yield load
         print(load.report(what))
         assert not load.failures, f"{load.report(what)}\n{self.said_of_pods()}"
-
-
-def eventually(
-    check: Callable[[], Found],
-    what: str,
-    patience_s: float = PATIENCE_S,
-    tell: Callable[[], str] = str,
-) -> Found:
-    """What `check` gives once that is true. If it never is, `tell` says more."""
-    deadline = time.monotonic() + patience_s
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {what}\n{tell()}"
-        time.sleep(0.25)
-    return found
 
 
 def condition(status: dict[str, Any], kind: str) -> dict[str, Any]:

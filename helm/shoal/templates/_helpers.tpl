@@ -55,6 +55,17 @@ capabilities: {drop: [ALL]}
 {{ .Values.rbac.fleetNamespaces | default (list .Release.Namespace) | uniq | toJson }}
 {{- end }}
 
+{{/* The default Fleet's spec, as JSON: it takes its image from the same registry as the operator. */}}
+{{- define "shoal.defaultFleetSpec" -}}
+{{- $spec := deepCopy .Values.defaultFleet.spec }}
+{{- with .Values.imagePullSecrets }}
+{{- $names := list }}
+{{- range . }}{{ $names = append $names .name }}{{ end }}
+{{- $_ := set $spec "ray" (merge ($spec.ray | default dict) (dict "imagePullSecrets" $names)) }}
+{{- end }}
+{{- toJson $spec }}
+{{- end }}
+
 {{/* What the pods that run once, in the operator's image, have in common: (dict "context" . "account" NAME). */}}
 {{- define "shoal.chore" -}}
 restartPolicy: Never

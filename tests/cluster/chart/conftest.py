@@ -1,12 +1,11 @@
 """An API server of a module's own: the chart changes what all namespaces share."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
-from machine.commands import CommandFailed
 from shoal_chart import NAMESPACE, RELEASE
 from testcluster.control_plane import ControlPlane
+from waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +31,6 @@ def vacant(cluster: ControlPlane) -> Iterator[ControlPlane]:
 def installed(vacant: ControlPlane) -> ControlPlane:
     """With the chart's default values, but for what runs in pods."""
     vacant.helm("install", *RELEASE)
-    _wait_until_served(vacant)
+    # An API server tells of a new kind a moment after its definition was created.
+    eventually(lambda: vacant.serves("models,fleets"), "its kinds are served")
     return vacant
-
-
-def _wait_until_served(cluster: ControlPlane) -> None:
-    """An API server tells of a new kind a moment after its definition was created."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            cluster.get("models,fleets")
-            return
-        except CommandFailed:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)

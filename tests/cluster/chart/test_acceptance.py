@@ -4,11 +4,9 @@ import json
 
 import pytest
 import yaml
-from shoal_chart import EVERYTHING, INSTALL, NAMESPACE, ROOT, documents, render, stand_in_crd
+from shoal_chart import EVERYTHING, INSTALL, NAMESPACE, SAMPLES, documents, render, stand_in_crd
 
 pytestmark = pytest.mark.kubernetes_api
-
-SAMPLES = sorted((ROOT / "manifests" / "samples" / "kubernetes").rglob("*.yaml"))
 
 
 def check(cluster, text):
@@ -17,7 +15,8 @@ def check(cluster, text):
 
 @pytest.mark.parametrize("values", [(), ("--values", str(EVERYTHING))], ids=["default", "all"])
 def test_what_is_rendered_is_valid(vacant, values):
-    vacant.apply(stand_in_crd("monitoring.coreos.com", "ServiceMonitor"))
+    monitors = ("ServiceMonitor", "PodMonitor")
+    vacant.apply(*(stand_in_crd("monitoring.coreos.com", kind) for kind in monitors))
     vacant.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     # A pod wants its account to be there; those of the chart have a test of their own.
     check(vacant, yaml.safe_dump_all(x for x in documents(render(*values)) if x["kind"] != "Pod"))
@@ -52,6 +51,6 @@ def test_its_pods_are_admitted_where_pod_security_is_restricted(cluster, values)
 
 
 def test_every_sample_is_taken(installed):
-    for sample in SAMPLES:
+    for sample in sorted(SAMPLES.rglob("*.yaml")):
         check(installed, sample.read_text())
         installed.kubectl("apply", "-f", str(sample))

@@ -2,16 +2,15 @@
 
 import re
 import shutil
-import time
 
 import pytest
 import yaml
 from machine.commands import CommandFailed
-from shoal_chart import CHART, NAMESPACE, RELEASE, ROOT, setting
+from shoal_chart import CHART, NAMESPACE, RELEASE, SAMPLES, setting
+from waiting import eventually
 
 pytestmark = pytest.mark.kubernetes_api
 
-SAMPLES = ROOT / "manifests" / "samples" / "kubernetes"
 OWN = "app.kubernetes.io/instance=shoal"
 NAMESPACED = (
     "deployments,services,serviceaccounts,poddisruptionbudgets,roles,rolebindings,jobs,pods"
@@ -25,13 +24,6 @@ def left(cluster):
         *cluster.get(NAMESPACED, "-A", "-l", OWN)["items"],
         *cluster.get(SHARED, "-l", OWN)["items"],
     ]
-
-
-def eventually(check, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What the chart renders, without a cluster."""
 
+import json
+
 import pytest
 from machine.commands import CommandFailed
 from shoal_chart import (
@@ -7,6 +9,7 @@ from shoal_chart import (
     EVERYTHING,
     GOLDEN,
     INSTALL,
+    NAMESPACE,
     documents,
     everything,
     helm,
@@ -27,6 +30,19 @@ REFUSED = {
         r"/rbac/secretNamespaces/0': 'Ops' does not",
     ),
     "duration": ({"resync": "soon"}, r"at '/resync': 'soon' does not match pattern"),
+    "no time at all": ({"resync": "0s"}, r"at '/resync': '0s' does not match pattern"),
+    "a registry's URL": (
+        {"imageRegistry": "https://registry.example.com/"},
+        r"at '/imageRegistry': 'https://registry.example.com/' does not match pattern",
+    ),
+    "nobody may be away": (
+        {"podDisruptionBudget__maxUnavailable": 0},
+        r"at '/podDisruptionBudget/maxUnavailable': minimum: got 0, want 1",
+    ),
+    "no percent may be away": (
+        {"podDisruptionBudget__maxUnavailable": "0%"},
+        r"at '/podDisruptionBudget/maxUnavailable': '0%' does not match pattern",
+    ),
     "digest": ({"image__digest": "sha256:1"}, r"at '/image/digest': 'sha256:1' does not match"),
     "two without a leader": (
         {"leaderElection": False},
@@ -70,6 +86,39 @@ def test_every_image_comes_from_the_registry_that_is_said():
         "image: registry.example.com/shoal-operator:0.1.0",
         "- --serving-image=registry.example.com/shoal-serving:0.1.0",
     }
+
+
+def default_fleet(*options):
+    """The Fleet that the chart's Job applies."""
+    (job,) = of_kind("Job", render(*options))
+    (variable,) = job["spec"]["template"]["spec"]["containers"][0]["env"]
+    return json.loads(variable["value"])["spec"]
+
+
+def test_the_default_fleet_takes_its_image_with_the_secrets_of_the_operator():
+    secrets = setting(imagePullSecrets=[{"name": "one"}, {"name": "two"}])
+    assert default_fleet(*secrets)["ray"] == {"imagePullSecrets": ["one", "two"]}
+    own = setting(defaultFleet__spec__ray={"imagePullSecrets": ["own"], "version": "2.60.0"})
+    said = {"imagePullSecrets": ["own"], "version": "2.60.0"}
+    assert default_fleet(*secrets, *own)["ray"] == said
+    assert "ray" not in default_fleet()
+
+
+def test_rights_are_left_to_others_if_it_is_said_so():
+    text = render(*setting(rbac__create=False))
+    kinds = {one["kind"] for one in documents(text)}
+    assert not kinds & {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+    accounts = {one["metadata"]["name"] for one in of_kind("ServiceAccount", text)}
+    assert accounts == {"shoal-operator", "shoal-default-fleet", "shoal-test"}
+
+
+def test_fleets_are_measured_where_they_may_run():
+    def where(*options):
+        (monitor,) = of_kind("PodMonitor", render(*setting(serviceMonitor__enabled=True), *options))
+        return monitor["spec"]["namespaceSelector"]
+
+    assert where() == {"matchNames": [NAMESPACE]}
+    assert where(*setting(rbac__fleetNamespaces=["*"])) == {"any": True}
 
 
 def test_nothing_is_fetched_to_install_it():

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from model_store import model_store
-from shoal_on_a_node import FLEET, LITTLE, NAMESPACE, SAMPLES, TEAM, ShoalOnANode
+from model_store import classifier, model_store
+from shoal_chart import SAMPLES
+from shoal_on_a_node import FLEET, LITTLE, TEAM, ShoalOnANode, eventually
+from shoalcluster.installation import prepare
 from testcluster.node import Node
 
 TOKEN = "open-sesame"
+NO_SPACE = "/no-space.tar.gz"
 FLEET_MANIFEST = {
     "apiVersion": "shoal.dev/v1alpha1",
     "kind": "Fleet",
@@ -29,13 +32,10 @@ FLEET_MANIFEST = {
 
 
 @pytest.fixture(scope="module")
-def shoal(node: Node, operator_image, serving_image) -> Iterator[ShoalOnANode]:
+def shoal(node: Node) -> Iterator[ShoalOnANode]:
     """The chart, installed in a namespace whose Pod Security is restricted."""
-    for archive in (operator_image, serving_image):
-        node.import_image(archive)
-    for namespace in (NAMESPACE, TEAM):
-        node.kubectl("create", "namespace", namespace)
-    node.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+    prepare(node)
+    node.kubectl("create", "namespace", TEAM)
     with model_store(node.network.host, TOKEN) as store:
         shoal = ShoalOnANode(node, store)
         try:
@@ -43,6 +43,23 @@ def shoal(node: Node, operator_image, serving_image) -> Iterator[ShoalOnANode]:
             yield shoal
         finally:
             shoal.remove()
+
+
+@pytest.fixture
+def told_apart(serving: ShoalOnANode) -> str:
+    """alarm-triage is of a revision that answers `no_space`; where that is from."""
+    uri = serving.store.put(NO_SPACE, classifier("no_space"))
+    serving.patch("model", "alarm-triage", {"source": {"uri": uri}})
+    serving.wait_until_ready("model/alarm-triage")
+    return uri
+
+
+@pytest.fixture
+def twice(serving: ShoalOnANode) -> None:
+    """alarm-triage has two replicas, and both serve."""
+    serving.patch("model", "alarm-triage", {"replicas": 2})
+    serving.wait_until_ready("model/alarm-triage")
+    eventually(lambda: serving.ready_replicas("alarm-triage") == 2, "two replicas serve")
 
 
 @pytest.fixture(scope="module")

@@ -23,18 +23,16 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
-    timeout_s: float | None = None,
 ) -> str:
     """What the command writes to its standard output; its input is empty unless it is said.
 
-    Raises CommandFailed if it ends with an error, subprocess.TimeoutExpired if not in time.
+    Raises CommandFailed if it ends with an error.
     """
     done = subprocess.run(
         command,
         cwd=cwd,
         env=env,
         input=stdin or "",
-        timeout=timeout_s,
         capture_output=True,
         text=True,
     )

@@ -2,8 +2,8 @@
 
 import httpx
 import pytest
-from shoal_chart import NAMESPACE
-from shoalcluster.installation import SAMPLES, apply_samples
+from shoal_chart import NAMESPACE, SAMPLES
+from shoalcluster.installation import apply_samples
 
 PATIENCE_S = 240.0
 

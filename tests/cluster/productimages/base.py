@@ -24,6 +24,7 @@ def ensure_base(storage: Storage) -> None:
     digest = hashlib.sha256(repr(BASE).encode()).hexdigest()[:12]
     known_as = f"localhost/shoal-base:{digest}"
     if storage.has(known_as):
+        storage("tag", known_as, base_name())
         return
     with tempfile.TemporaryDirectory(prefix="shoal-base-") as folder:
         root = Path(folder) / "root"
@@ -49,5 +50,10 @@ def _mirror() -> tuple[str, ...]:
     """Where this machine takes Debian's packages from; debootstrap's own choice if it has none."""
     asked = ("--format", "$(ORIGIN) $(CODENAME) $(REPO_URI)", "Created-By: Packages")
     found = (line.split() for line in run("apt-get", "indextargets", *asked).splitlines())
-    mirrors = [uri for origin, _, uri in (f for f in found if len(f) == 3) if origin == "Debian"]
+    # Updates for security alone are no whole distribution.
+    mirrors = [
+        uri
+        for origin, codename, uri in (each for each in found if len(each) == 3)
+        if origin == "Debian" and not codename.endswith("-security")
+    ]
     return tuple(mirrors[:1])

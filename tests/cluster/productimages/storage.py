@@ -123,9 +123,3 @@ class Container:
     def run(self, *command: str) -> str:
         """What the command writes to its standard output; raises CommandFailed."""
         return self._storage("run", "--isolation", "chroot", self._name, "--", *command)
-
-    @contextmanager
-    def mounted(self) -> Iterator[Path]:
-        """Its root filesystem."""
-        yield Path(self._storage("mount", self._name).strip())
-        self._storage("umount", self._name)

@@ -28,7 +28,7 @@ Shoal runs. In a shell that has read the lines above, as `eval "$(make -s cluste
   curl http://$address:8000/default/alarm-triage -d '{{"inputs": "disk is full"}}'
   shoal --kubeconfig $KUBECONFIG get models
 
-`make cluster-down` removes every trace of it."""
+`make cluster-down` ends it."""
 
 
 def up() -> None:

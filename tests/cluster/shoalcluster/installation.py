@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from productimages.images import IMAGES, archive
-from shoal_chart import CHART, NAMESPACE, ROOT
+from shoal_chart import CHART, NAMESPACE, SAMPLES
 from testcluster.node import Node
 
 VALUES = Path(__file__).with_name("values.yaml")
-SAMPLES = ROOT / "manifests" / "samples" / "kubernetes"
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 PATIENCE = "--timeout=5m"
 
@@ -32,6 +31,12 @@ def install(node: Node, *options: str) -> None:
     node.helm("install", *release, *values, "--wait", PATIENCE, *options)
 
 
+def uninstall(node: Node) -> None:
+    """`helm uninstall`, whether or not it is installed. Models, Fleets and CRDs stay."""
+    gone = ("--namespace", NAMESPACE, "--ignore-not-found", "--wait", PATIENCE)
+    node.helm("uninstall", "shoal", *gone)
+
+
 def apply_samples(node: Node) -> None:
     """Apply the Models that the serving image carries; the chart has made their Fleet."""
     for file in sorted(SAMPLES.glob("*.yaml")):
@@ -46,7 +51,7 @@ def remove(node: Node) -> None:
         node.kubectl("delete", "models,fleets", "--all", "--all-namespaces", PATIENCE)
     # Nobody is served any more: workers need not wait for requests to end.
     node.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--grace-period=1", *gone)
-    node.helm("uninstall", "shoal", "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    uninstall(node)
     node.kubectl("delete", "crd", "models.shoal.dev", "fleets.shoal.dev", *gone)
     node.kubectl("delete", "namespace", NAMESPACE, *gone)
 

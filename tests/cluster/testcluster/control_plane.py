@@ -189,10 +189,10 @@ class ControlPlane:
             files = [word for path in missing for word in ("-f", str(path))]
             applied = self.kubectl("apply", "--server-side", "-o", "name", *files).split()
             kinds = ",".join(name.rpartition("/")[2] for name in applied)
-            self.api_server.wait_until(lambda: self._serves(kinds))
+            self.api_server.wait_until(lambda: self.serves(kinds))
             self._installed.update(missing)
 
-    def _serves(self, kinds: str) -> bool:
+    def serves(self, kinds: str) -> bool:
         """Whether objects can be listed, which is so a while after their CRD is Established."""
         try:
             self.kubectl("get", kinds, "--all-namespaces", "-o", "name")

@@ -100,10 +100,6 @@ class Node:
         """Give the node an image, from an OCI or docker archive with its name inside."""
         self.ctr("images", "import", str(archive))
 
-    def image_names(self) -> list[str]:
-        """Of the images that the node has."""
-        return self.ctr("images", "list", "--quiet").split()
-
     def ctr(self, *args: str) -> str:
         """What containerd's own client prints, in the namespace of Kubernetes."""
         return self.run(str(binary("ctr")), "-a", str(self._socket), "-n", "k8s.io", *args)
