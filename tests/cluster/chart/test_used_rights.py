@@ -74,20 +74,6 @@ FORMER = (
         "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
     },
 )
-EVERYWHERE = "ClusterRole/shoal-operator"
-# Rights that a life without accidents may do without, and why they are there.
-SPARE = {
-    Right(EVERYWHERE, resource, "get"): "who has the name of what a Fleet is to own is looked up"
-    for resource in (
-        "httproutes.gateway.networking.k8s.io",
-        "ingresses.networking.k8s.io",
-        "networkpolicies.networking.k8s.io",
-        "persistentvolumeclaims",
-        "poddisruptionbudgets.policy",
-        "rayservices.ray.io",
-        "services",
-    )
-}
 
 
 @pytest.fixture
@@ -125,7 +111,7 @@ def test_the_operator_uses_every_right_that_it_has_and_misses_none(plane, operat
 
 
 def unused(plane):
-    return given() - used(plane.audit_log) - SPARE.keys()
+    return given() - used(plane.audit_log)
 
 
 def given():
