@@ -112,7 +112,9 @@ class SessionOptions(Spec):
 
 
 class OnnxRuntime(Spec):
-    """The ONNX Runtime backend. No execution providers means the CPU."""
+    """The ONNX Runtime backend. No execution providers means the CPU, or CUDA where
+    `resources.gpu` is said.
+    """
 
     execution_providers: Annotated[tuple[ExecutionProvider, ...], Field(max_length=8)] = ()
     """Execution providers, the preferred one first."""
