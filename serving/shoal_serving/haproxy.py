@@ -37,6 +37,8 @@ UNKNOWN_PATH = (
     "no model answers at %[path,bytes(0,500),json(utf8s)]; "
     "the address of a model is /<namespace>/<name>"
 )
+# HAProxy's own variable, which `leaving` sets.
+LEAVING = "proc.shoal_leaving"
 NO_ROUTE_YET = "the proxy does not know its models yet; try again"
 
 
@@ -155,6 +157,12 @@ def the_replica_watches_for_disconnects(config: str) -> str:
     return _behind_bind("    http-request set-header x-request-disconnect-disabled ?1\n", config)
 
 
+def a_worker_that_leaves_lets_its_clients_go(config: str) -> str:
+    """Who keeps a connection would otherwise learn of it by an error."""
+    rule = f"    http-after-response set-header connection close if {{ var({LEAVING}) -m bool }}\n"
+    return _behind_bind(rule, config)
+
+
 POLICY: tuple[Adjustment, ...] = (
     metrics_stay_on_this_machine,
     stats_stay_on_this_machine,
@@ -170,6 +178,7 @@ POLICY: tuple[Adjustment, ...] = (
     an_unreachable_replica_is_left_soon,
     a_vanished_peer_is_noticed,
     the_replica_watches_for_disconnects,
+    a_worker_that_leaves_lets_its_clients_go,
 )
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from shoal.api.serve_environment import FAST_MODE
+from shoal_serving import leaving
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Ray's import warns of its own use of pydantic
@@ -229,6 +230,20 @@ async def raw(proxy, request):
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     return int(head.split()[1]), body
+
+
+async def test_a_worker_that_leaves_closes_each_connection_behind_its_next_answer(
+    proxy, client, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(leaving, "FOLDER", tmp_path / "serve")
+    monkeypatch.setattr(sys, "argv", ["shoal-leave", "0.1"])
+    for node, admin in (("gone", tmp_path / "nothing"), ("here", proxy.cfg.socket_path)):
+        (tmp_path / "serve" / node).mkdir(parents=True)
+        (tmp_path / "serve" / node / "admin.sock").symlink_to(admin)
+    assert "connection" not in (await client.get("/ops/chat")).headers
+    await asyncio.to_thread(leaving.main)
+    answer = await client.get("/ops/chat")
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
 
 
 async def test_haproxy_listens_on_loopback_only(proxy):

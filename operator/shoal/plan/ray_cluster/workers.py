@@ -31,8 +31,9 @@ from shoal.plan.ray_cluster.ports import AGENT, SERVE, WORKER_PORTS
 from shoal.plan.ray_cluster.template import worker_template
 from shoal.plan.serve_config import DRAIN_S
 
-# A worker that goes finishes what it took.
-GRACE_S = DRAIN_S + 30
+# A worker that goes sends its clients to others first, then finishes what it took.
+LEAVE_S = 10
+GRACE_S = LEAVE_S + DRAIN_S + 30
 CREDENTIALS_MOUNT = {"name": "credentials", "mountPath": CREDENTIALS, "readOnly": True}
 READABLE_BY_ITS_GROUP = 0o440
 
@@ -80,6 +81,7 @@ def _container(observed: ObservedFleet, pool: Pool) -> dict[str, Any]:
     )
     # Neither asks the GCS: a head that is away must cost no worker.
     return container | {
+        "lifecycle": {"preStop": {"exec": {"command": ["shoal-leave", str(LEAVE_S)]}}},
         "readinessProbe": http_probe(SERVE, "/-/healthz", period=2, timeout=2, failures=2),
         "livenessProbe": {
             "tcpSocket": {"port": AGENT},

@@ -50,6 +50,11 @@ def test_a_worker_that_goes_outlasts_the_longest_request():
     assert environment_of(worker)["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] == "5"
 
 
+def test_a_worker_that_goes_sends_its_clients_to_others_first():
+    (container,) = worker_of()["containers"]
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["shoal-leave", "10"]
+
+
 def test_neither_probe_of_a_worker_asks_the_head():
     container = worker_of()["containers"][0]
     assert container["readinessProbe"] == {
