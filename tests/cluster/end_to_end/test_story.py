@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from model_store import SAMPLES, broken_classifier, classifier
-from shoal_chart import NAMESPACE
+from shoal_chart import CHART, NAMESPACE
 from shoal_chart import SAMPLES as MANIFESTS
 from shoal_on_a_node import (
     FLEET,
@@ -80,13 +80,17 @@ def test_the_chart_is_installed_where_pod_security_is_restricted(shoal):
     deployment = shoal.get("deployment", "shoal-operator", "-n", NAMESPACE)
     assert deployment["status"]["availableReplicas"] == deployment["spec"]["replicas"] == 2
     assert "Succeeded" in shoal.node.helm("test", "shoal", "--namespace", NAMESPACE)
+    upgrade = ("upgrade", "shoal", str(CHART), "--namespace", NAMESPACE)
+    shoal.node.helm(*upgrade, "--reset-then-reuse-values", "--set=resync=5m", "--wait")
+    arguments = shoal.get("deployment", "shoal-operator", "-n", NAMESPACE)["spec"]["template"]
+    assert "--resync=5m" in json.dumps(arguments)
 
 
 def test_a_fleet_and_its_models_become_ready(serving):
     fleet = serving.get("fleet", FLEET)["status"]
     assert fleet["url"] == f"http://{FLEET}.{NAMESPACE}.svc:8000"
     assert serving.status("digits")["url"] == f"{fleet['url']}/ops/digits"
-    eventually(lambda: counts(serving) == ({"total": 3, "ready": 3}, 2), "they are counted")
+    eventually(lambda: counts(serving) == (3, 3, 2), "they are counted")
 
 
 def test_tritonclient_gets_real_answers_through_the_service(serving):
@@ -325,9 +329,9 @@ def left(shoal):
 
 
 def counts(shoal):
-    """Of the Fleet's status: its Models, and how many workers run."""
+    """Of the Fleet's status: its Models, those that are Ready, and the workers that run."""
     status = shoal.get("fleet", FLEET)["status"]
-    return status["models"], status["workers"]["ready"]
+    return status["models"]["total"], status["models"]["ready"], status["workers"]["ready"]
 
 
 def ready_reason(shoal, model):

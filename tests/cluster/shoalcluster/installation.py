@@ -1,7 +1,5 @@
 """Shoal on a node, as a person would install it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from productimages.images import IMAGES, archive
@@ -54,14 +52,3 @@ def remove(node: Node) -> None:
     uninstall(node)
     node.kubectl("delete", "crd", "models.shoal.dev", "fleets.shoal.dev", *gone)
     node.kubectl("delete", "namespace", NAMESPACE, *gone)
-
-
-@contextmanager
-def installed(node: Node) -> Iterator[Node]:
-    """The node with Shoal; without it in the end."""
-    try:
-        prepare(node)
-        install(node)
-        yield node
-    finally:
-        remove(node)

@@ -17,7 +17,6 @@ from productimages.images import OPERATOR, SERVING, archive
 from testcluster.control_plane import ControlPlane
 from testcluster.node import Node
 
-from shoalcluster.installation import installed
 from shoalcluster.needs import API, IMAGES_BUILT, NODE, Need
 
 MARKS = {"kubernetes_api": API, "kubernetes_node": NODE, "shoal_images": IMAGES_BUILT}
@@ -27,7 +26,6 @@ FIXTURES = {
     "node": NODE,
     "operator_image": IMAGES_BUILT,
     "serving_image": IMAGES_BUILT,
-    "shoal_node": IMAGES_BUILT,
 }
 # The first test on a node waits for it to start.
 NODE_TIMEOUT_S = 600
@@ -71,13 +69,6 @@ def operator_image() -> Path:
 def serving_image() -> Path:
     """The archive of the serving image."""
     return archive(SERVING)
-
-
-@pytest.fixture(scope="module")
-def shoal_node(node: Node) -> Iterator[Node]:
-    """The node with Shoal, from the chart and its own images; gone after the module."""
-    with installed(node):
-        yield node
 
 
 def pytest_configure(config: pytest.Config) -> None:
