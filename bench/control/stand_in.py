@@ -25,7 +25,6 @@ from shoal.cluster.kube import Api, connect
 from shoal.cluster.kube.fleets import TOKEN_KEY
 from shoal.cluster.kube.informer import Informer, Pace
 from shoal.cluster.kube.kinds import RAY_CLUSTER, RAY_SERVICE, SECRET
-from shoal.cluster.kube.owned import read_one
 from shoal.cluster.kube.reading import read_ray_service
 from shoal.cluster.kube.statuses import write_status
 from shoal.cluster.kube.store import Name, Store
@@ -83,7 +82,7 @@ class KubeRay:
     async def _token(self, name: Name) -> str:
         """Of the Fleet, which has it before KubeRay hears of it."""
         if name not in self._tokens:
-            raw = await read_one(self._api, SECRET, name[0], f"{name[1]}-token")
+            raw = await self._api.find(SECRET, name[0], f"{name[1]}-token")
             assert raw is not None, f"RayService {name[1]} came before its token"
             self._tokens[name] = base64.b64decode(raw["data"][TOKEN_KEY]).decode()
         return self._tokens[name]

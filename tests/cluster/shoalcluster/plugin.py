@@ -27,8 +27,8 @@ FIXTURES = {
     "operator_image": IMAGES_BUILT,
     "serving_image": IMAGES_BUILT,
 }
-# The first test on a node waits for it to start.
-NODE_TIMEOUT_S = 600
+# The first test waits for what all share to start, beside whatever else the machine does.
+TIMEOUT_S = {NODE: 600, API: 300}
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
@@ -84,8 +84,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what this machine cannot run."""
     needs = {item: found for item in items if (found := _needs(item))}
     for item, found in needs.items():
-        if NODE in found and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(NODE_TIMEOUT_S))
+        patience = max((TIMEOUT_S.get(need, 0) for need in found), default=0)
+        if patience and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(patience))
     reasons = {need: need.missing() for need in {one for found in needs.values() for one in found}}
     unmet = {item: [one for one in found if reasons[one]] for item, found in needs.items()}
     left_out = {item: found[0] for item, found in unmet.items() if found}
