@@ -3,9 +3,8 @@
 By folder: what an API server, a node or a platform is started for shares it. Of other tests a file
 is one group.
 
-Groups are begun in the order in which they are collected: with two processes, the node, which waits
-most of the time, has one for itself, and the other goes through the API server's tests, Ray's, and
-then all that are left.
+Groups are begun in the order in which they are collected: with three processes, these have one each,
+and whoever is done goes on with the rest.
 """
 
 from typing import Any
