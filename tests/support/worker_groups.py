@@ -3,8 +3,8 @@
 By folder: what an API server, a node or a platform is started for shares it. Of other tests a file
 is one group.
 
-Groups are begun in the order in which they are collected: with three processes, these have one each,
-and whoever is done goes on with the rest.
+Groups are begun in the order in which they are collected: with three processes, these have one
+each, and whoever is done goes on with the rest.
 """
 
 from typing import Any
