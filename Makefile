@@ -7,9 +7,9 @@ READY := $(VENV)/.ready
 PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
   --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-# Processes that run tests: one each for what needs a node, an API server or Ray, and all for what is
-# left. What the first two do is mostly waiting: two processors are enough for three.
-WORKERS ?= 3
+# Processes that run tests: one for what needs an API server and one for what runs Ray; both, and any
+# more, for what is left.
+WORKERS ?= 2
 # What builds the images: docker, podman or buildah.
 IMAGE_TOOL ?= docker
 REGISTRY ?= localhost

@@ -1,10 +1,7 @@
 """Which tests the same process of pytest-xdist runs, one after another.
 
-By folder: what an API server, a node or a platform is started for shares it. Of other tests a file
-is one group.
-
-Groups are begun in the order in which they are collected: with three processes, these have one
-each, and whoever is done goes on with the rest.
+By folder: what an API server, a node or a platform is started for shares it. Ray takes both
+processors of a small machine, so that all that runs it is one group. Of other tests a file is one.
 """
 
 from typing import Any
@@ -14,8 +11,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 GROUPS = {
     "tests/serving/": "ray",
-    "tests/cluster/end_to_end/": "node",
-    "tests/cluster/node/": "node",
+    "tests/cluster/end_to_end/": "ray",
+    "tests/cluster/node/": "ray",
     "tests/cluster/": "kubernetes",
 }
 
@@ -27,12 +24,7 @@ def group_of(nodeid: str) -> str:
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """A group is a unit of work, as a module is in `--dist loadscope`."""
-
-    def __init__(self, config: pytest.Config, log: Any) -> None:
-        super().__init__(config, log)
-        # That is by the number of tests, which says little of how long they take.
-        config.option.loadscopereorder = False
+    """A group is a unit of work, as a module is in `--dist loadscope`; the largest goes first."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)

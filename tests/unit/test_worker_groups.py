@@ -8,8 +8,8 @@ from worker_groups import group_of
     ("test", "group"),
     [
         ("tests/serving/test_samples.py::test_one", "ray"),
-        ("tests/cluster/node/test_node.py::test_one", "node"),
-        ("tests/cluster/end_to_end/test_story.py::test_one", "node"),
+        ("tests/cluster/node/test_node.py::test_one", "ray"),
+        ("tests/cluster/end_to_end/test_story.py::test_one", "ray"),
         ("tests/cluster/kube/test_watching.py::test_one", "kubernetes"),
         ("tests/cluster/test_crds.py::test_one[a::b]", "kubernetes"),
         ("tests/unit/api/test_rules.py::test_one[a::b]", "tests/unit/api/test_rules.py"),

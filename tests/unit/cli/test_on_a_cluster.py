@@ -131,7 +131,7 @@ def logging(server):
         "/apis/ray.io/v1/rayservices": {"items": [service]},
         "/api/v1/namespaces/shoal-system/secrets/web-token": secret,
         f"{DASHBOARD}/nodes": {"data": {"result": {"result": nodes}}},
-        f"{DASHBOARD}/logs": {"data": {"result": {"result": files}}},
+        f"{DASHBOARD}/logs": {"data": {"result": files}},
         f"{DASHBOARD}/logs/file": b"loading\nready\n",
         f"{DASHBOARD}/logs/stream": b"ready\n",
     }

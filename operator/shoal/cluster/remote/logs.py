@@ -69,7 +69,7 @@ class ReplicaLogs:
 
     def _files_on(self, node: str) -> list[LogFile]:
         found = self._get("logs", node_id=node, glob=f"{self._pattern}_{DEPLOYMENT}_*.log")
-        names = [name for category in found["result"].values() for name in category]
+        names = [name for category in found.values() for name in category]
         return [LogFile(_replica(name), node, name) for name in sorted(names)]
 
     def _get(self, path: str, **params: str) -> Any:
