@@ -10,7 +10,6 @@ Only the standard library: it must begin at once.
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,14 +25,9 @@ def main() -> None:
     """Let clients go for so many seconds."""
     end = time.monotonic() + float(sys.argv[1])
     while time.monotonic() < end:
-        for admin in admin_sockets(FOLDER):
+        for admin in FOLDER.glob("*/admin.sock"):
             let_clients_go(admin)
         time.sleep(REPEAT_S)
-
-
-def admin_sockets(folder: Path) -> Iterator[Path]:
-    """Of every HAProxy that Ray Serve has started."""
-    return folder.glob("*/admin.sock")
 
 
 def let_clients_go(admin: Path) -> None:
@@ -46,7 +40,3 @@ def let_clients_go(admin: Path) -> None:
         connection.connect(str(admin))
         connection.sendall(f"experimental-mode on; set var {LEAVING} bool(true)\n".encode())
         connection.recv(4096)
-
-
-if __name__ == "__main__":
-    main()

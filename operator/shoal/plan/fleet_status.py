@@ -20,7 +20,7 @@ from shoal.plan.inventory import inventory
 from shoal.plan.observed import ObservedFleet, is_wanted
 from shoal.plan.provisioned import provisioned_condition
 from shoal.plan.public_address import public_address
-from shoal.plan.ray_states import is_settled, is_upgrading, pods_of, serving
+from shoal.plan.ray_states import is_settled, is_upgrading, serving, status_of_pods
 from shoal.plan.refusal import Refusal
 from shoal.plan.seats import size_of
 
@@ -130,7 +130,7 @@ def _workers(observed: ObservedFleet) -> WorkerCount:
         service = observed.ray_service
         ready = service.status.num_serve_endpoints if service is not None else 0
         return WorkerCount(desired=len(observed.fleet.spec.pools), ready=ready)
-    said = pods_of(observed, serving(observed).ray_cluster_name)
+    said = status_of_pods(observed, serving(observed).ray_cluster_name)
     return WorkerCount(desired=said.desired_worker_replicas, ready=said.ready_worker_replicas)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shoal.api import Pod, Reason
 from shoal.plan.observed import ObservedFleet
-from shoal.plan.ray_states import condition_of, pods_of
+from shoal.plan.ray_states import condition_of, status_of_pods
 from shoal.plan.refusal import Refusal
 
 # What to do, by how the problem begins.
@@ -21,7 +21,7 @@ def pod_trouble(observed: ObservedFleet) -> Refusal | None:
     if observed.ray_service is None:
         return None
     name = observed.ray_service.status.told.ray_cluster_name
-    failure = condition_of(pods_of(observed, name).conditions, "ReplicaFailure")
+    failure = condition_of(status_of_pods(observed, name).conditions, "ReplicaFailure")
     if failure is not None and failure.status == "True" and "Create" in failure.reason:
         return _not_created(observed, failure.message)
     pods = [pod for pod in observed.pods if pod.ray_cluster == name]

@@ -9,7 +9,7 @@ from shoal.api import Condition, ConditionType, Reason
 from shoal.plan.conditions import condition
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.pod_trouble import pod_trouble
-from shoal.plan.ray_states import condition_of, is_upgrading, pods_of, refusal_of, serving
+from shoal.plan.ray_states import condition_of, is_upgrading, refusal_of, serving, status_of_pods
 from shoal.plan.refusal import Refusal
 from shoal.plan.upgrade import upgrade_words
 
@@ -51,6 +51,6 @@ def _is_up(observed: ObservedFleet) -> bool:
     service = observed.ray_service
     if service is None or not observed.site.has_pods:
         return service is not None and service.status.num_serve_endpoints > 0
-    said = pods_of(observed, serving(observed).ray_cluster_name)
+    said = status_of_pods(observed, serving(observed).ray_cluster_name)
     head = condition_of(said.conditions, "HeadPodReady")
     return said.ready_worker_replicas > 0 and (head is None or head.status == "True")

@@ -57,7 +57,7 @@ def serving(observed: ObservedFleet) -> ServiceStatus:
     return status.active_service_status
 
 
-def pods_of(observed: ObservedFleet, ray_cluster: str) -> RayClusterStatus:
+def status_of_pods(observed: ObservedFleet, ray_cluster: str) -> RayClusterStatus:
     """What KubeRay says of the pods of one Ray cluster."""
     found = (one.status for one in observed.ray_clusters if one.name == ray_cluster)
     return next(found, RayClusterStatus())

@@ -59,12 +59,8 @@ class Place:
         Raises:
             MemoryExceeded: it says both, and the remedy.
         """
-        if self.gpu_memory is not None and taken > self.gpu_memory:
-            raise MemoryExceeded(
-                f"{name} takes {mebibytes(taken)} of the GPU; "
-                f"spec.resources.gpu.memory allows {mebibytes(self.gpu_memory)}.",
-                f"Raise spec.resources.gpu.memory, or lower {remedy}.",
-            )
+        words = f"{name} takes {mebibytes(taken)} of the GPU"
+        _check(words, taken, self.gpu_memory, "spec.resources.gpu.memory", remedy)
 
     def check(self, name: str, peak: int, remedy: str) -> None:
         """Refuse a model that took more than it may.
@@ -72,9 +68,12 @@ class Place:
         Raises:
             MemoryExceeded: it says both, and the remedy.
         """
-        if self.memory is not None and peak > self.memory:
-            raise MemoryExceeded(
-                f"Loading {name} took {mebibytes(peak)}; "
-                f"spec.resources.memory allows {mebibytes(self.memory)}.",
-                f"Raise spec.resources.memory, or lower {remedy}.",
-            )
+        words = f"Loading {name} took {mebibytes(peak)}"
+        _check(words, peak, self.memory, "spec.resources.memory", remedy)
+
+
+def _check(words: str, taken: int, most: int | None, field: str, remedy: str) -> None:
+    if most is not None and taken > most:
+        raise MemoryExceeded(
+            f"{words}; {field} allows {mebibytes(most)}.", f"Raise {field}, or lower {remedy}."
+        )
