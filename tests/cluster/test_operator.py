@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from audited import Audited, writes
+from little_fleet import is_told, little_fleet
 from operator_process import OperatorProcess, ending
 from waiting import eventually
 
@@ -221,8 +222,8 @@ def test_a_standby_is_healthy_and_only_the_leader_says_that_it_leads(field):
 def test_a_fleet_and_its_model_become_a_ray_service_and_say_how_they_are(field):
     process = field.leading()
     name = field.namespace
-    field.plane.apply(*_fleet_with_a_model(name))
-    eventually(lambda: _is_told(field, name))
+    field.plane.apply(*little_fleet(name))
+    eventually(lambda: is_told(field.plane, name, name))
     service = _found(field, "rayservice", name, "-n", name)
     assert service["metadata"]["ownerReferences"][0]["name"] == name
     said = eventually(lambda: process.said(f"Model default/{name} is not Ready"))
@@ -231,28 +232,6 @@ def test_a_fleet_and_its_model_become_a_ray_service_and_say_how_they_are(field):
     assert 'shoal_reconcile_total{kind="Fleet",result="success"}' in metrics
     assert 'shoal_models{condition="Ready",reason="FleetNotReady",status="False"} ' in metrics
     assert 'shoal_api_requests_total{code="200",resource="models.shoal.dev",verb="list"}' in metrics
-
-
-def _fleet_with_a_model(name):
-    """Both of this name."""
-    fleet = {"metadata": {"name": name}, "spec": {"pools": [{"name": "cpu"}]}}
-    model = {
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"fleet": name, "source": {"uri": "file:///models/m"}},
-    }
-    return _resources(fleet, model)
-
-
-def _is_told(field, name):
-    """Whether all is written: the RayService has the Model, and both have a status."""
-    both = (_found(field, "fleet", name), _found(field, "model", name, "-n", "default"))
-    service = _found(field, "rayservice", name, "-n", field.namespace)
-    told = all(one.get("status", {}).get("conditions") for one in both)
-    return told and f'"/default/{name}"' in _config(service)
-
-
-def _config(service):
-    return service["spec"]["serveConfigV2"] if service else ""
 
 
 def _found(field, *words):

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 from kube_world import prepare
+from little_fleet import is_told, little_fleet
 from meddler import Meddler
 from operator_process import OperatorProcess, ending
+from waiting import eventually
 
 pytestmark = [pytest.mark.kubernetes_api, pytest.mark.timeout(300)]
 
@@ -23,17 +25,17 @@ def server(fresh_control_plane):
 async def test_one_that_is_killed_after_every_write_ends_where_one_that_lives_does(
     server, tmp_path
 ):
-    apply_fleet_with_a_model(server, "whole")
+    server.apply(*little_fleet("whole"))
     async with Meddler(server.kubeconfig) as meddler:
         kubeconfig = meddler.kubeconfig(tmp_path)
         with ending([start(kubeconfig, tmp_path)]):
-            await until(lambda: is_told(server, "whole"))
-        apply_fleet_with_a_model(server, "torn")
+            await asyncio.to_thread(eventually, lambda: is_told(server, "whole", NAMESPACE))
+        server.apply(*little_fleet("torn"))
         killed = 0
-        while not is_told(server, "torn"):
+        while not is_told(server, "torn", NAMESPACE):
             with ending([start(kubeconfig, tmp_path)]) as processes:
                 meddler.after_a_write = processes[0].kill
-                await until(lambda one=processes[0]: one.code is not None)
+                await asyncio.to_thread(processes[0].ended)
                 killed += 1
     assert killed >= len(owned(server, "torn"))
     assert owned(server, "torn") == owned(server, "whole")
@@ -42,41 +44,6 @@ async def test_one_that_is_killed_after_every_write_ends_where_one_that_lives_do
 def start(kubeconfig, folder):
     log = folder / "operator.log"
     return OperatorProcess("it", kubeconfig, NAMESPACE, log, ("--no-leader-election",))
-
-
-async def until(check):
-    """Look again and again, while the proxy goes on."""
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(check):
-            await asyncio.sleep(0.05)
-
-
-def apply_fleet_with_a_model(server, name):
-    """Both of this name."""
-    version = "shoal.dev/v1alpha1"
-    fleet = {
-        "apiVersion": version,
-        "kind": "Fleet",
-        "metadata": {"name": name},
-        "spec": {"pools": [{"name": "cpu"}]},
-    }
-    model = {
-        "apiVersion": version,
-        "kind": "Model",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"fleet": name, "source": {"uri": "file:///models/m"}},
-    }
-    server.apply(fleet, model)
-
-
-def is_told(server, name):
-    """Whether all is written: the RayService has the Model, and both have a status."""
-    resources = server.get("fleet,model", "-n", NAMESPACE)["items"]
-    mine = [one for one in resources if one["metadata"]["name"] == name]
-    services = server.get("rayservices", "-n", NAMESPACE)["items"]
-    config = [one["spec"]["serveConfigV2"] for one in services if one["metadata"]["name"] == name]
-    told = all(one.get("status", {}).get("conditions") for one in mine)
-    return told and any(f"/{NAMESPACE}/{name}" in one for one in config)
 
 
 def owned(server, fleet):
