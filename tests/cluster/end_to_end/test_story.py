@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from model_store import SAMPLES, broken_classifier, classifier
+from productimages.images import OPERATOR, SERVING
 from shoal_chart import CHART, NAMESPACE
 from shoal_chart import SAMPLES as MANIFESTS
 from shoal_on_a_node import (
@@ -105,7 +106,7 @@ def test_tritonclient_gets_real_answers_through_the_service(serving):
 def test_a_pod_gets_answers_by_the_fleets_name(serving):
     container = {
         "name": "asks",
-        "image": "localhost/shoal-operator:dev",
+        "image": OPERATOR.name,
         "imagePullPolicy": "Never",
         "command": ["python", "-c", INSIDE],
     }
@@ -280,7 +281,7 @@ def test_a_gpu_pool_begins_with_no_worker_and_gets_one_for_a_model(serving):
 
 def test_the_fleets_image_is_changed_and_no_request_fails(serving, twice):
     before = serving.ray_cluster()
-    serving.node.ctr("images", "tag", "localhost/shoal-serving:dev", NEXT_IMAGE)
+    serving.node.ctr("images", "tag", SERVING.name, NEXT_IMAGE)
     with serving.no_request_fails(TRIAGE, ALARM, "another image"):
         serving.patch("fleet", FLEET, {"ray": {"image": NEXT_IMAGE}})
         serving.wait_until_ready(f"fleet/{FLEET}")

@@ -16,6 +16,7 @@ from productimages.base import BASE, ensure_base
 from productimages.needs import PACKAGES
 from productimages.pip_settings import lent
 from productimages.storage import Container, Storage
+from shoal import __version__
 
 ROOT = Path(__file__).parents[3]
 # What the Dockerfiles take from the repository after the dependencies.
@@ -34,7 +35,10 @@ KEPT = 3
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its `name` in the cluster, its Dockerfile, and the locks it installs."""
+    """One image: its `name` in the cluster, its Dockerfile, and the locks it installs.
+
+    It is named as the chart and install.yaml name it where nobody says otherwise.
+    """
 
     name: str
     dockerfile: str
@@ -42,7 +46,7 @@ class Image:
 
     @property
     def short_name(self) -> str:
-        """Such as `operator`, of `localhost/shoal-operator:dev`."""
+        """Such as `operator`, of `localhost/shoal-operator:0.1.0`."""
         return Path(self.dockerfile).parent.name
 
     @property
@@ -57,12 +61,12 @@ class Image:
 
 
 OPERATOR = Image(
-    name="localhost/shoal-operator:dev",
+    name=f"localhost/shoal-operator:{__version__}",
     dockerfile="operator/Dockerfile",
     locks=("requirements/operator.txt",),
 )
 SERVING = Image(
-    name="localhost/shoal-serving:dev",
+    name=f"localhost/shoal-serving:{__version__}",
     dockerfile="serving/Dockerfile",
     locks=("requirements/serving.txt", "requirements/serving-gpu.txt"),
 )
