@@ -118,11 +118,19 @@ class ShoalOnANode:
     # Pods.
 
     def pods(self, *, node_type: str, group: str | None = None) -> list[dict[str, Any]]:
-        """Of the Fleet, those that are not on their way out: the `head`, or a `worker` each."""
-        labels = f"shoal.dev/fleet={FLEET},ray.io/node-type={node_type}"
+        """Of what the address leads to, those that are not on their way out: the `head`, or a
+        `worker` each.
+        """
+        labels = f"ray.io/node-type={node_type}"
         labels += f",ray.io/group={group}" if group else ""
-        found = self.get("pods", "-n", NAMESPACE, "-l", labels)["items"]
+        found = self.pods_of(self.ray_cluster(), labels)
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def pods_of(self, ray_cluster: str, labels: str = "") -> list[dict[str, Any]]:
+        """All of a Ray cluster with these labels, also those on their way out."""
+        chosen = ",".join(filter(None, (f"ray.io/cluster={ray_cluster}", labels)))
+        found: list[dict[str, Any]] = self.get("pods", "-n", NAMESPACE, "-l", chosen)["items"]
+        return found
 
     def head(self) -> str | None:
         """The name of the head's pod, if there is one."""
@@ -146,6 +154,10 @@ class ShoalOnANode:
         """The name of the Ray cluster that the address leads to."""
         selector = self.get("service", FLEET, "-n", NAMESPACE)["spec"]["selector"]
         return str(selector["ray.io/cluster"])
+
+    def ray_clusters(self) -> set[str]:
+        """The names of all that there are, the old ones of an upgrade among them."""
+        return set(map(name_of, self.get("rayclusters", "-n", NAMESPACE)["items"]))
 
     def replicas(self, model: str) -> dict[str, Any]:
         """What the replicas of a Model of the team tell the ledger, by id; none if it is silent."""

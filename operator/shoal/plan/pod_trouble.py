@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from shoal.api import Pod, Reason
+from shoal.api.raycluster import RayCondition
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.ray_states import condition_of, status_of_pods
 from shoal.plan.refusal import Refusal
@@ -23,10 +24,16 @@ def pod_trouble(observed: ObservedFleet) -> Refusal | None:
     name = observed.ray_service.status.told.ray_cluster_name
     failure = condition_of(status_of_pods(observed, name).conditions, "ReplicaFailure")
     if failure is not None and failure.status == "True" and "Create" in failure.reason:
-        return _not_created(observed, failure.message)
+        return _not_created(observed, _said(failure))
     pods = [pod for pod in observed.pods if pod.ray_cluster == name]
     waiting = [pod for pod in pods if pod.problem and not pod.ready]
     return _waiting(observed, waiting, len(pods)) if waiting else None
+
+
+def _said(failure: RayCondition) -> str:
+    """In one line, and without the reason that KubeRay puts in a line before it."""
+    lines = (line.strip() for line in failure.message.splitlines())
+    return " ".join(line for line in lines if line and line != failure.reason)
 
 
 def _not_created(observed: ObservedFleet, said: str) -> Refusal:

@@ -190,13 +190,14 @@ def test_pods_that_cannot_be_made_say_why(said, reason, expected):
         "type": "ReplicaFailure",
         "status": "True",
         "reason": "FailedCreateHeadPod",
-        "message": said,
+        "message": f"FailedCreateHeadPod\n{said}",
     }
     cluster = a_cluster(NEW, ready=0, conditions=[failure])
     status = fleet_status(in_pods(pending=cluster, reachable=False), NOW)
     assert words(status)[1] == ("Provisioned", "False", reason)
     assert said in message(status)
     assert expected in message(status)
+    assert "FailedCreateHeadPod" not in message(status)
 
 
 @pytest.mark.parametrize(
