@@ -1,12 +1,13 @@
 """Shoal as people install it: the chart, a Fleet, Models and KubeRay's pods, on a real node.
 
-Nothing of the product is imported: everything is asked with kubectl, helm and HTTP.
+Nothing of the product is imported: everything is asked with kubectl, helm, shoal and HTTP.
 """
 
 import base64
 import contextlib
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import waiting
 import yaml
-from machine.commands import CommandFailed
+from machine.commands import CommandFailed, run
 from model_store import ModelStore, classifier
 from shoal_chart import NAMESPACE, SAMPLES
 from shoalcluster import installation
@@ -67,6 +68,11 @@ class ShoalOnANode:
         said = "{.kind}/{.metadata.namespace}/{.metadata.name}"
         form = "jsonpath={range .items[*]}" + said + "{'\\n'}{end}"
         return set(self.kubectl("get", lasting, "-A", "-o", form).split())
+
+    def shoal(self, *words: str) -> str:
+        """What the command line prints, for the team and by the administrator's kubeconfig."""
+        where = ("--kubeconfig", str(self.node.kubeconfig), "-n", TEAM)
+        return run(sys.executable, "-m", "shoal", *words, *where)
 
     # Models and the Fleet.
 

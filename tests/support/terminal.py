@@ -13,9 +13,11 @@ import pytest
 
 # A machine with other work may take long to start a Python.
 PATIENCE_S = 90.0
-# What makes the terminal on standard input the process's own, so that Ctrl-C reaches it.
+# What makes the terminal on standard input the process's own, so that Ctrl-C reaches it, and is
+# heard, also where the tests run in the background of a shell.
 TAKE_TERMINAL = (
-    "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "import fcntl, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from shoal.cli import main; main(sys.argv[1:])"
 )
 CTRL_C, CTRL_D = "\x03", "\x04"

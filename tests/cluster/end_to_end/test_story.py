@@ -118,6 +118,12 @@ def test_a_pod_gets_answers_by_the_fleets_name(serving):
     serving.kubectl("delete", "pod", "asks", "-n", TEAM)
 
 
+def test_the_command_line_asks_a_model_and_reads_its_log(serving):
+    answer = serving.shoal("infer", "model/alarm-triage", "--text", ALARM["inputs"])
+    assert label(json.loads(answer)) == "disk_full"
+    serving.shoal("logs", "model/alarm-triage")  # fails if it cannot; well replicas say little
+
+
 def test_a_model_of_a_store_that_asks_for_a_token_is_served(serving):
     serving.wait_until_ready("model/private")
     assert label(ask(serving, "/ops/private")) == "kept_private"
