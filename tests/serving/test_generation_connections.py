@@ -125,9 +125,9 @@ async def test_a_killed_replica_breaks_its_streams_and_fails_no_request_that_had
             for _ in range(2)
         ]
         await asyncio.gather(*(stream.begun() for stream in streams))
+        victim = await asyncio.to_thread(busiest, replicas("mortal"))
         with Traffic(f"{base}/v1/completions", BRIEF, clients=4) as traffic:
             await asyncio.to_thread(eventually, lambda: len(traffic.answers) > 20, "traffic flows")
-            victim = busiest(replicas("mortal"))
             victim.kill()
             broken = await first_to_break(streams)
     print(traffic.report("kill -9 of one of two replicas that generate"))
@@ -139,15 +139,14 @@ async def test_a_killed_replica_breaks_its_streams_and_fails_no_request_that_had
 
 
 def busiest(processes: list[psutil.Process]) -> psutil.Process:
-    """The one to which most are connected: HAProxy may hear late of the others."""
+    """The one that computes most, which is one that writes a stream."""
+    before = {process: process.cpu_times().user for process in processes}
 
-    def connected(process: psutil.Process) -> int:
-        found = process.net_connections("tcp")
-        listening = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
-        established = [one for one in found if one.status == psutil.CONN_ESTABLISHED]
-        return sum(one.laddr.port in listening for one in established)
+    def computed(process: psutil.Process) -> float:
+        return float(process.cpu_times().user) - before[process]
 
-    return max(processes, key=connected)
+    eventually(lambda: max(map(computed, processes)) > 0.5, "a stream is computed")
+    return max(processes, key=computed)
 
 
 async def first_to_break(streams: list[Completion]) -> Completion:
