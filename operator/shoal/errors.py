@@ -29,6 +29,7 @@
         ├── DeadlineExceeded     it waited longer than its deadline and was not run
         ├── ClientGone           nobody waits for the answer any more
         └── InferenceFailed      the model failed on a sound request
+            └── MemoryUsedUp     its run needed more memory than there was for it
 
 HTTP status codes and exit codes are given at the edge only (`shoal_serving.http`, `shoal.cli`).
 """
@@ -201,3 +202,7 @@ class ClientGone(RequestError):
 
 class InferenceFailed(RequestError):
     """The model failed on a request that looked sound."""
+
+
+class MemoryUsedUp(InferenceFailed):
+    """A run needed more memory than the model, or the device, has for it; smaller ones may do."""

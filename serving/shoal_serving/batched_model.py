@@ -8,8 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from shoal.api.runtime import ModelRevision
-from shoal.errors import InferenceFailed, InvalidRequest, ProofFailed, RequestError
+from shoal.errors import (
+    InferenceFailed,
+    InvalidRequest,
+    MemoryExceeded,
+    MemoryUsedUp,
+    ProofFailed,
+    RequestError,
+)
 from shoal_serving.backends import Backend
+from shoal_serving.backends.exhaustion import ROOM
 from shoal_serving.batching import Batcher
 from shoal_serving.model import LoadedModel
 from shoal_serving.proof import Proof, check_answer
@@ -177,6 +185,7 @@ async def _all(futures: Sequence[asyncio.Future[Tensors]]) -> list[Tensors]:
 
 
 _ANOTHER_SAMPLE = "Put a request it can answer into sample.json in the model's folder."
+_ROOM = f"{ROOM}; or lower spec.batching.maxBatchSize."
 _SMALLER = "Lower spec.batching.maxBatchSize."
 
 
@@ -190,9 +199,11 @@ def _doubling(most: int) -> list[int]:
 
 @contextlib.contextmanager
 def _failing(what: str, action: str) -> Iterator[None]:
-    """Whatever goes wrong inside is a failed proof."""
+    """Whatever goes wrong inside is a failed proof, but for memory."""
     try:
         yield
+    except MemoryUsedUp as error:
+        raise MemoryExceeded(f"{what}: {error}.", _ROOM) from error
     except Exception as error:
         why = error if isinstance(error, RequestError) else repr(error)
         raise ProofFailed(f"{what}: {why}.", action) from error

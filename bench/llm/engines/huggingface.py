@@ -18,13 +18,17 @@ class Watch(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         self.seen.append((time.perf_counter(), input_ids[:, -1].tolist()))
-        return torch.zeros(len(input_ids), dtype=torch.bool)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
 class HuggingFace:
-    def __init__(self, folder: str, threads: str) -> None:
+    def __init__(self, folder: str, threads: str, device: str = "cpu") -> None:
+        """On a GPU in float16."""
         torch.set_num_threads(int(threads))
-        self._model = AutoModelForCausalLM.from_pretrained(folder).eval()
+        self._device = device
+        dtype = torch.float16 if device == "cuda" else "auto"
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        self._model = model.to(device).eval()
         self._model.generation_config.eos_token_id = None
         self._model.generation_config.pad_token_id = 0
         self.calls: Calls = {}
@@ -39,8 +43,8 @@ class HuggingFace:
         watch = Watch()
         with torch.inference_mode():
             self._model.generate(
-                tokens,
-                attention_mask=mask,
+                tokens.to(self._device),
+                attention_mask=mask.to(self._device),
                 max_new_tokens=steps,
                 min_new_tokens=steps,
                 do_sample=False,

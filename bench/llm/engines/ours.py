@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import uvloop
 
+from bench.llm.engines.bare import measure_bare
 from bench.llm.engines.worker import Calls, Tokens, serve
 from bench.llm.work import tokens
 from shoal.api.model import (
@@ -57,7 +58,13 @@ SAMPLINGS = {
 
 class Ours:
     def __init__(
-        self, folder: str, precision: str, threads: str, sequences: str, cache: str
+        self,
+        folder: str,
+        precision: str,
+        threads: str,
+        sequences: str,
+        cache: str,
+        device: str = "cpu",
     ) -> None:
         revision = ModelRevision(
             generation=1,
@@ -70,7 +77,7 @@ class Ours:
                 max_sequences=int(sequences), max_tokens=1024, prefix_cache=Quantity("256Mi")
             ),
         )
-        place = Place(Cache(Path(cache)), int(threads), None)
+        place = Place(Cache(Path(cache)), int(threads), None, gpu=device == "cuda")
         model = load_model("model", revision, place, lambda *_: None)
         assert isinstance(model, GenerativeModel)
         self._model = model
@@ -79,6 +86,7 @@ class Ours:
             "prefix": self.prefix,
             "interrupted": self.interrupted,
             "overhead": self.overhead,
+            "bare": self.bare,
             "sampler": self.sampler,
         }
 
@@ -115,6 +123,13 @@ class Ours:
         inside = [end - start for start, end in runs[1:]]
         half = len(whole) // 2
         return {"step": median(whole[half:-1]), "run": median(inside[half:-1])}
+
+    def bare(self, rows: int, steps: int) -> dict[str, float]:
+        """Seconds of a step of the session alone, behind 40 tokens: `device` with all that goes in
+        and out where it computes, `logits` when those come here, `feeds` when what is new goes
+        there too. Nobody may generate meanwhile.
+        """
+        return measure_bare(self._model.engine.runner, rows, steps)
 
     def sampler(self) -> dict[str, float]:
         """Seconds to pick a row's token among 128 256, by how it is picked."""

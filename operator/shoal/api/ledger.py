@@ -37,7 +37,11 @@ class Progress(Wire):
 
 
 class Bytes(Wire):
-    """Measured sizes, in bytes: the files, what loading added for good, and at its highest."""
+    """Measured sizes, in bytes: the files, what loading added for good, and at its highest.
+
+    `gpu` is what is known of a GPU's memory: weights, and all room for keys and values; not what
+    runs need beside them, and not CUDA's own.
+    """
 
     file: int = 0
     resident: int = 0

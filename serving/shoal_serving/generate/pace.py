@@ -8,6 +8,8 @@ MOST, _LEAST = 512, 16
 # Without anybody who decodes, a step is as long as one that newcomers can wait for: in seconds.
 _LONGEST_S = 1.0
 _WEIGHT = 0.2
+# The most that such a run takes, in the shortest decode runs.
+_SHORT = 1.5
 
 
 class Pace:
@@ -37,8 +39,15 @@ class Pace:
         return max(alone, min(_CROWD_S, alone * prompts / decoding))
 
     def prefilled(self, tokens: int, seconds: float) -> None:
-        """`tokens` counts the padding."""
-        self._token = _moved(self._token, seconds / tokens)
+        """`tokens` counts the padding.
+
+        A run that is about as short as the shortest would be so with more tokens too, as a small
+        model's on a GPU: then the next one may have about twice as many.
+        """
+        if seconds < _SHORT * min(self._decode.values(), default=0.0):
+            self._token = min(self._token or seconds, seconds / (2 * tokens))
+        else:
+            self._token = _moved(self._token, seconds / tokens)
 
     def decoded(self, rows: int, seconds: float) -> None:
         bucket = _bucket(rows)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from shoal.errors import InferenceFailed
 from shoal_serving.artifacts.decoders import Lengths
+from shoal_serving.backends.exhaustion import exhaustion
 from shoal_serving.generate.adapters import AdapterStacks
 from shoal_serving.generate.cache import KeyValues, Placed
 from shoal_serving.generate.decoder import Decoder
@@ -79,7 +80,8 @@ class Runner:
         except Exception as error:
             self._bindings.clear()
             said = str(error).strip().splitlines() or [type(error).__name__]
-            raise InferenceFailed(f"ONNX Runtime failed: {said[0][:500]}") from error
+            failed = exhaustion(said[0])
+            raise failed or InferenceFailed(f"ONNX Runtime failed: {said[0][:500]}") from error
 
     def close(self) -> None:
         """Give back the session, the cache and the adapters, whoever still holds this."""

@@ -26,6 +26,7 @@ STATUSES: dict[type[errors.RequestError], tuple[int, str]] = {
     errors.RequestTooLarge: (413, "invalid_request_error"),
     errors.ClientGone: (499, "client_closed_request"),
     errors.InferenceFailed: (500, "server_error"),
+    errors.MemoryUsedUp: (500, "server_error"),
     errors.Overloaded: (503, "overloaded_error"),
     errors.DeadlineExceeded: (504, "timeout_error"),
 }

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shoal.api.ledger import Bytes
-from shoal.api.model import OnnxRuntime
+from shoal.api.model import ExecutionProvider, OnnxRuntime
 from shoal.api.runtime import ModelRevision, revision_name
 from shoal.errors import ModelUnsupported
 from shoal_serving.artifacts import Artifact, Progress
@@ -12,6 +12,7 @@ from shoal_serving.backends.onnx import OnnxBackend
 from shoal_serving.batched_model import BatchedModel
 from shoal_serving.loading.conversion import converted
 from shoal_serving.loading.place import Place
+from shoal_serving.loading.share import weights_of
 from shoal_serving.measure import give_back_memory
 from shoal_serving.proof import read_proof
 from shoal_serving.tasks.open import open_task
@@ -54,7 +55,8 @@ def _measured(
             model.close()
             raise
         give_back_memory()
-    model.bytes = Bytes(file=artifact.size, resident=growth.resident, peak=growth.peak)
+    gpu = weights_of(graph) if _on_gpu(revision) else 0
+    model.bytes = Bytes(file=artifact.size, resident=growth.resident, peak=growth.peak, gpu=gpu)
     return model
 
 
@@ -62,7 +64,9 @@ def _open(
     name: str, revision: ModelRevision, artifact: Artifact, graph: Path, place: Place
 ) -> BatchedModel:
     runtime = revision.backend.onnx_runtime or OnnxRuntime()
-    backend: Backend = OnnxBackend(graph, runtime, place.threads, place.gpu_memory)
+    if _on_gpu(revision):
+        place.check_gpu(name, weights_of(graph), "the size of the model")
+    backend: Backend = OnnxBackend(graph, runtime, place.threads, place.gpu_room)
     try:
         task = open_task(revision.task, artifact.folder, backend)
         proof = read_proof(artifact.folder, task)
@@ -78,6 +82,11 @@ def _open(
         backend=backend,
         proof=proof,
     )
+
+
+def _on_gpu(revision: ModelRevision) -> bool:
+    runtime = revision.backend.onnx_runtime or OnnxRuntime()
+    return ExecutionProvider.CUDA in runtime.execution_providers
 
 
 def _find_graph(artifact: Artifact) -> Path | None:

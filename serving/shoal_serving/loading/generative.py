@@ -18,6 +18,7 @@ from shoal_serving.generate.adapters import (
     projections_of,
     read_adapter,
 )
+from shoal_serving.generate.cache import KeyValues
 from shoal_serving.generate.chat import ChatTemplate, open_chat_template
 from shoal_serving.generate.decoder import Decoder, read_decoder
 from shoal_serving.generate.defaults import read_defaults
@@ -33,7 +34,7 @@ from shoal_serving.loading.conversion import converted
 from shoal_serving.loading.place import Place
 from shoal_serving.loading.rows import open_rows
 from shoal_serving.loading.share import session_share, weights_of
-from shoal_serving.loading.trial import run_trial
+from shoal_serving.loading.trial import run_all_rows, run_trial
 from shoal_serving.measure import Growth, give_back_memory
 from shoal_serving.model import LoadedModel
 from shoal_serving.proof import read_proof
@@ -185,7 +186,7 @@ def _bytes(size: int, growth: Growth, room: Room, graph: DecoderGraph) -> Bytes:
         file=size,
         resident=growth.resident + room.bytes,
         peak=growth.peak + room.bytes,
-        gpu=weights_of(graph) + room.kv_bytes if room.on_gpu else 0,
+        gpu=weights_of(graph.path) + room.kv_bytes if room.on_gpu else 0,
     )
 
 
@@ -252,7 +253,7 @@ def _assembled(
     decoder, adapters, task = parts.decoder, parts.adapters, TextGeneration(parts.vocabulary)
     proof = read_proof(parts.folder.path, task)
     rows = open_rows(decoder.layout, room.sequences, room.tokens, _device(revision))
-    runner = Runner(decoder, rows, adapters.stacks)
+    runner = _runner(decoder, rows, adapters)
     prefixes = PrefixCache(room.prefix_bytes, decoder.layout.token_bytes * BLOCK)
     engine = Engine(name, runner, Sampler(decoder.vocabulary), prefixes)
     adapters.belong_to(engine.between_steps)
@@ -271,6 +272,18 @@ def _assembled(
         room=room,
         precision=_precision(parts.folder, revision),
     )
+
+
+def _runner(decoder: Decoder, rows: KeyValues, adapters: ServedAdapters) -> Runner:
+    runner = Runner(decoder, rows, adapters.stacks)
+    if rows.shared:
+        return runner
+    try:
+        run_all_rows(runner)
+    except BaseException:
+        runner.close()
+        raise
+    return runner
 
 
 def _precision(folder: ModelFolder, revision: ModelRevision) -> str | None:

@@ -1,8 +1,10 @@
 """How a model's share of a GPU is divided, before anything of it is taken.
 
 Keys and values lie beside the memory of ONNX Runtime's session, whose arena grows until it holds
-what it may. So the session gets the share without them.
+what it may. So the session gets the share without them, and without what CUDA takes for itself.
 """
+
+from pathlib import Path
 
 from shoal_serving.artifacts.decoders import DecoderGraph
 from shoal_serving.generate.graph_layout import read_layout
@@ -20,14 +22,14 @@ def session_share(
         ModelLoadFailed: the graph's file is no graph.
         ModelUnsupported: it does not say what its keys and values are.
     """
-    if place.gpu_memory is None:
+    room = place.gpu_room
+    if room is None:
         return None
     kept = read_layout(graph).token_bytes * tokens * sequences
-    place.check_gpu(name, weights_of(graph) + kept, "spec.generation.maxSequences")
-    return place.gpu_memory - kept
+    place.check_gpu(name, weights_of(graph.path) + kept, "spec.generation.maxSequences")
+    return room - kept
 
 
-def weights_of(graph: DecoderGraph) -> int:
+def weights_of(path: Path) -> int:
     """The bytes of a graph and of the files beside it that hold its weights."""
-    path = graph.path
     return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))

@@ -13,8 +13,19 @@ from graphs import KINDS, adder, broken, identities
 from onnx import TensorProto, helper, numpy_helper
 
 from shoal.api.tensors import Datatype
-from shoal.errors import InferenceFailed, InvalidRequest, ModelLoadFailed, ProviderUnavailable
+from shoal.errors import (
+    InferenceFailed,
+    InvalidRequest,
+    MemoryExceeded,
+    MemoryUsedUp,
+    ModelLoadFailed,
+    ProviderUnavailable,
+)
+from shoal_serving.backends import onnx as onnx_backend
 from shoal_serving.tensors import DTYPES
+
+FAIL = onnx_backend.ort.capi.onnxruntime_pybind11_state.Fail
+USED_UP = "Available memory of 112840960 is smaller than requested bytes of 201326592"
 
 VALUES = {
     "BOOL": [True, False],
@@ -161,6 +172,47 @@ def test_memory_that_is_not_there_is_not_the_callers_mistake(graph):
     kinds = {"x": (TensorProto.INT64, [1])}, {"y": (TensorProto.FLOAT, ["n"])}
     with pytest.raises(InferenceFailed, match=r"the machine failed: .*allocate memory"):
         graph([node], *kinds).run({"x": np.array([10**13])})
+
+
+def test_weights_for_which_there_is_no_memory_are_told(tmp_path, monkeypatch, opened):
+    def full(*asked, **more):
+        raise FAIL(f"Exception during initialization: {USED_UP}")
+
+    monkeypatch.setattr(onnx_backend.ort, "InferenceSession", full)
+    with pytest.raises(
+        MemoryExceeded, match=r"m\.onnx cannot be loaded: the model's share"
+    ) as told:
+        opened(tmp_path / "m.onnx")
+    assert "spec.resources.gpu.memory" in told.value.action
+
+
+def test_a_share_in_pieces_is_made_whole_and_the_run_tried_again(monkeypatch, identity):
+    x = np.ones(3, np.float32)
+    monkeypatch.setattr(onnx_backend.ort, "InferenceSession", in_pieces(until=2))
+    assert identity().run({"x": x})["y"].tolist() == [1, 1, 1]
+    monkeypatch.setattr(onnx_backend.ort, "InferenceSession", in_pieces(until=9))
+    with pytest.raises(MemoryUsedUp, match="a run wants 192 MiB more, 108 MiB are left"):
+        identity().run({"x": x})
+
+
+def in_pieces(until):
+    """A session on a GPU whose arena is whole after so many runs that shrink it."""
+    runs = []
+
+    class InPieces(onnx_backend.ort.InferenceSession):
+        def get_providers(self):
+            return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+        def run(self, outputs, inputs, options=None):
+            if options is not None:
+                shrinks = options.get_run_config_entry("memory.enable_memory_arena_shrinkage")
+                assert shrinks == "gpu:0"
+            runs.append(options)
+            if len(runs) <= until:
+                raise FAIL(USED_UP)
+            return super().run(outputs, inputs)
+
+    return InPieces
 
 
 def test_values_that_fit_no_shape_are_the_callers_mistake(graph):
@@ -317,6 +369,7 @@ class Watch(MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == "onnxruntime":
             print("telemetry disabled:", os.environ.get("ORT_DISABLE_TELEMETRY"))
+            print("plans of attention:", os.environ.get("ORT_ENABLE_CUDNN_FLASH_ATTENTION"))
 
 os.environ.pop("ORT_DISABLE_TELEMETRY", None)
 sys.meta_path.insert(0, Watch())
@@ -325,6 +378,6 @@ assert "onnxruntime" in sys.modules
 """
 
 
-def test_telemetry_is_off_before_onnx_runtime_is_imported():
+def test_onnx_runtimes_switches_are_thrown_before_it_is_imported():
     child = subprocess.run([sys.executable, "-c", _IMPORTS], capture_output=True, text=True)
-    assert child.stdout == "telemetry disabled: 1\n", child.stderr
+    assert child.stdout == "telemetry disabled: 1\nplans of attention: 0\n", child.stderr

@@ -19,7 +19,8 @@ from host_memory import HostMemory
 
 from shoal.api.model import Backend, ExecutionProvider, OnnxRuntime
 from shoal.errors import InferenceFailed, MemoryExceeded, ModelUnsupported
-from shoal_serving.loading import load_model
+from shoal_serving.loading import generative, load_model
+from shoal_serving.loading.place import CUDA_BYTES
 
 # Of 30 prompts; the others end otherwise in float16.
 LEAST = 26
@@ -125,14 +126,14 @@ def test_the_gpus_memory_is_given_back(place, memory):
     assert not memory.blocks
 
 
-SHARE = 64 * 2**20
+SHARE = CUDA_BYTES + 64 * 2**20
 
 
 def test_a_session_gets_the_share_without_the_keys_and_values(place, memory):
     shared = replace(place, gpu=True, gpu_memory=SHARE)
     model = load_model("chat", on_cuda(revision()), shared, lambda *step: None, None)
     assert model.room.kv_bytes > 0
-    assert memory.shares == [SHARE - model.room.kv_bytes]
+    assert memory.shares == [SHARE - CUDA_BYTES - model.room.kv_bytes]
     model.close()
 
 
@@ -147,6 +148,34 @@ def test_what_is_more_than_the_share_is_refused_before_any_of_it_is_taken(place,
         load_model("chat", on_cuda(revision()), shared, lambda *step: None, None)
     assert "spec.generation.maxSequences" in refused.value.action
     assert not memory.shares
+
+
+def test_a_share_in_which_not_all_rows_can_run_is_told(place, memory, monkeypatch):
+    """What is over is seen when all generate at once, and not when a prompt runs alone."""
+    opened = generative.open_session
+    monkeypatch.setattr(generative, "open_session", lambda *asked: Crowded(opened(*asked)))
+    with pytest.raises(MemoryExceeded, match="a run wants 5 MiB more, 1 MiB are left") as refused:
+        load_model("chat", on_cuda(revision()), place, lambda *step: None, None)
+    assert "spec.generation.maxSequences" in refused.value.action
+    assert not memory.blocks
+
+
+class Crowded:
+    """A session whose share is enough for two runs."""
+
+    def __init__(self, session):
+        self._session = session
+        self._runs = 0
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def run_with_iobinding(self, binding):
+        self._runs += 1
+        if self._runs > 2:
+            words = "Available memory of 1048576 is smaller than requested bytes of 5242880"
+            raise RuntimeError(f"Error in execution: bfc_arena.cc:360 {words}")
+        self._session.run_with_iobinding(binding)
 
 
 def test_a_gpu_without_the_memory_is_told(place, monkeypatch):

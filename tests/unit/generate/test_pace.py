@@ -51,3 +51,26 @@ def test_costs_that_change_are_learned_anew():
     for _ in range(50):
         pace.decoded(8, 0.08)
     assert pace.budget(8) in (159, 160)
+
+
+def test_prompts_grow_fast_where_their_length_hardly_matters():
+    """As on a GPU: 512 tokens take as long as one."""
+    pace, seen = Pace(), []
+    pace.decoded(8, 0.0024)
+    for _ in range(6):
+        pace.prefilled(pace.budget(8), 0.0026)
+        seen.append(pace.budget(8))
+    assert seen == sorted(seen)
+    assert seen[-1] == MOST
+
+
+def test_prompts_that_grew_too_long_are_cut_again():
+    pace = Pace()
+    pace.decoded(8, 0.01)
+    for tokens in (16, 64, 256):
+        pace.prefilled(tokens, 0.011)
+    assert pace.budget(8) == MOST
+    for _ in range(30):
+        tokens = pace.budget(8)
+        pace.prefilled(tokens, 0.01 + 0.0002 * tokens)
+    assert 0.015 < 0.01 + 0.0002 * pace.budget(8) < 0.03

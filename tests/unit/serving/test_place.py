@@ -6,6 +6,7 @@ from shoal.errors import MemoryExceeded
 from shoal_serving.artifacts import Cache
 from shoal_serving.backends import onnx
 from shoal_serving.loading import Place
+from shoal_serving.loading.place import CUDA_BYTES
 
 CPU, CUDA = ExecutionProvider.CPU, ExecutionProvider.CUDA
 
@@ -34,9 +35,11 @@ def test_a_process_with_gpus_runs_a_model_there_unless_it_says_otherwise(place_o
 
 
 def test_a_share_of_a_gpu_is_not_exceeded(place_of):
-    place = place_of(gpu=True, gpu_memory=2**30)
+    place = place_of(gpu=True, gpu_memory=CUDA_BYTES + 2**30)
+    assert place.gpu_room == 2**30
     place.check_gpu("chat", 2**30, "maxTokens")
-    with pytest.raises(MemoryExceeded, match=r"takes .* of the GPU; spec\.resources\.gpu\.memory"):
+    words = r"chat takes 1921 MiB of the GPU, 896 MiB of it for CUDA; spec\.resources\.gpu\.memory"
+    with pytest.raises(MemoryExceeded, match=words):
         place.check_gpu("chat", 2**30 + 2**20, "maxTokens")
 
 
@@ -55,7 +58,7 @@ def test_cudas_arena_is_as_large_as_the_share(tmp_path, monkeypatch):
             onnx.open_session(
                 tmp_path / "m.onnx", OnnxRuntime(execution_providers=(CUDA,)), 1, gpu_memory=share
             )
-    plain, limited = asked
-    assert plain == [CUDA]
-    assert limited[0][0] == CUDA
-    assert limited[0][1]["gpu_mem_limit"] == str(2**30)
+    (whole,), (limited,) = asked
+    growth = {"arena_extend_strategy": "kSameAsRequested"}
+    assert whole == (CUDA, growth)
+    assert limited == (CUDA, growth | {"gpu_mem_limit": str(2**30)})
