@@ -135,7 +135,10 @@ class Gpu(Spec):
     """How many GPUs (or MIG devices)."""
 
     memory: ByteSize | None = None
-    """Memory on one GPU, which others share; without it the replica has the GPU to itself."""
+    """Memory on one GPU, which others share; without it the replica has the GPU to itself.
+
+    All that its process takes there: 896 MiB of it are CUDA's own.
+    """
 
     products: Annotated[tuple[Product, ...], Field(max_length=16)] = ()
     """The products that will do, as the node label `nvidia.com/gpu.product` names them; none means

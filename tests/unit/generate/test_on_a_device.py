@@ -1,6 +1,7 @@
 """Generating as on a GPU, but for the session and the memory, which are the processor's."""
 
 import gc
+import threading
 from dataclasses import replace
 
 import pytest
@@ -94,8 +95,11 @@ async def test_a_device_that_fails_ends_what_is_moved_and_no_more(load, memory):
     model = load(prefix_cache="0")
     short, long = (greedy(references()[0][0], most=most) for most in (1, 12))
     expected = await answer(model, long)
-    memory.broken = True
+    memory.broken, both = True, threading.Event()
+    # Else the short one may be gone before the long one comes.
+    model.engine.between_steps(both.wait)
     first, second = await model.start(short), await model.start(long)
+    both.set()
     assert [token async for delta in first for token in delta.tokens]
     with pytest.raises(InferenceFailed, match="the device fails"):
         [delta async for delta in second]
