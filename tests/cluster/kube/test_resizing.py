@@ -104,14 +104,21 @@ async def test_a_ray_cluster_that_changes_concerns_its_fleet(server, ray_cluster
 
 async def test_what_kuberay_says_of_its_pods_is_known(server, ray_cluster):
     async with watched(server.kubeconfig) as world:
+
+        async def workers():
+            """(wanted, ready); the change may be on its way."""
+            (one,) = await world.cluster.ray_clusters(a_fleet(ray_cluster))
+            return one.status.desired_worker_replicas, one.status.ready_worker_replicas
+
+        async def are_counted():
+            return await workers() == (2, 1)
+
         await known(world, ray_cluster)
-        world.keys.clear()
+        assert await workers() == (0, 0)
         status = json.dumps({"status": {"desiredWorkerReplicas": 2, "readyWorkerReplicas": 1}})
         words = ("patch", "raycluster", ray_cluster, "-n", SYSTEM, "--subresource=status")
         server.kubectl(*words, "--type=merge", "-p", status)
-        await world.told("Fleet", "", ray_cluster)
-        (now,) = await world.cluster.ray_clusters(a_fleet(ray_cluster))
-    assert (now.status.desired_worker_replicas, now.status.ready_worker_replicas) == (2, 1)
+        await world.until(are_counted)
 
 
 def replaced(path, value):
