@@ -1,4 +1,7 @@
-"""Writes: none where nothing differs, and what others changed is put right."""
+"""Writes: none where nothing differs, and what others changed is put right.
+
+What is known may be of a moment ago. So it is put right again until it is, as a reconcile would.
+"""
 
 import pytest
 from kube_world import SYSTEM, a_fleet, namespace, watched
@@ -122,9 +125,13 @@ async def test_what_lost_its_label_is_still_its_fleets(world, server, fleet, nam
     world.keys.clear()
     server.kubectl("label", "service", name, "-n", SYSTEM, "shoal.dev/fleet-")
     await world.told("Fleet", "", name)
-    await world.cluster.keep(fleet, everything(fleet))
-    found = server.get("service", name, "-n", SYSTEM)
-    assert found["metadata"]["labels"]["shoal.dev/fleet"] == name
+
+    async def is_put_back():
+        await world.cluster.keep(fleet, everything(fleet))
+        found = server.get("service", name, "-n", SYSTEM)
+        return found["metadata"]["labels"].get("shoal.dev/fleet") == name
+
+    await world.until(is_put_back)
 
 
 async def test_a_ray_service_belongs_to_its_fleet(world, server, fleet, name):
@@ -179,10 +186,14 @@ async def test_what_others_changed_of_it_is_put_right(world, server, fleet, name
     patch = '{"spec": {"serveConfigV2": "broken", "serviceUnhealthySecondThreshold": 7}}'
     server.kubectl("patch", "rayservice", name, "-n", SYSTEM, "--type=merge", "-p", patch)
     await world.told("RayService", SYSTEM, name)
-    await world.cluster.apply(a_ray_service(fleet, '{"a": 1}'))
-    spec = server.get("rayservice", name, "-n", SYSTEM)["spec"]
-    assert spec["serveConfigV2"] == '{"a": 1}'
-    assert spec["serviceUnhealthySecondThreshold"] == 7  # this is theirs
+
+    async def is_put_right():
+        await world.cluster.apply(a_ray_service(fleet, '{"a": 1}'))
+        spec = server.get("rayservice", name, "-n", SYSTEM)["spec"]
+        assert spec["serviceUnhealthySecondThreshold"] == 7  # this is theirs
+        return spec["serveConfigV2"] == '{"a": 1}'
+
+    await world.until(is_put_right)
 
 
 async def test_kept_objects_are_made_once_and_left_alone(world, fleet, name):
@@ -211,9 +222,13 @@ async def test_a_kept_object_that_others_changed_is_put_right(world, server, fle
     patch = '[{"op": "replace", "path": "/spec/ports/0/port", "value": 9}]'
     server.kubectl("patch", "service", name, "-n", SYSTEM, "--type=json", "-p", patch)
     await world.told("Fleet", "", name)
-    await world.cluster.keep(fleet, everything(fleet))
-    ports = server.get("service", name, "-n", SYSTEM)["spec"]["ports"]
-    assert [port["port"] for port in ports] == [8000]
+
+    async def is_put_right():
+        await world.cluster.keep(fleet, everything(fleet))
+        ports = server.get("service", name, "-n", SYSTEM)["spec"]["ports"]
+        return [port["port"] for port in ports] == [8000]
+
+    await world.until(is_put_right)
 
 
 async def test_labels_that_others_took_away_are_put_back(world, server, fleet, name):
@@ -222,8 +237,13 @@ async def test_labels_that_others_took_away_are_put_back(world, server, fleet, n
     managed = "app.kubernetes.io/managed-by"
     server.kubectl("label", "service", name, "-n", SYSTEM, f"{managed}-")
     await world.told("Fleet", "", name)
-    await world.cluster.keep(fleet, everything(fleet))
-    assert server.get("service", name, "-n", SYSTEM)["metadata"]["labels"][managed] == "shoal"
+
+    async def are_put_back():
+        await world.cluster.keep(fleet, everything(fleet))
+        found = server.get("service", name, "-n", SYSTEM)
+        return found["metadata"]["labels"].get(managed) == "shoal"
+
+    await world.until(are_put_back)
 
 
 async def test_what_is_kept_no_more_is_deleted_and_nothing_else(world, server, fleet, name):
@@ -301,5 +321,9 @@ async def test_a_ray_service_that_is_gone_is_made_anew(world, server, fleet, nam
     world.keys.clear()
     server.kubectl("delete", "rayservice", name, "-n", SYSTEM)
     await world.until(lambda: Key("RayService", SYSTEM, name) in world.keys)
-    second = await world.cluster.apply(a_ray_service(fleet))
-    assert second.metadata.uid != first.metadata.uid
+
+    async def is_another():
+        again = await world.cluster.apply(a_ray_service(fleet))
+        return again.metadata.uid != first.metadata.uid
+
+    await world.until(is_another)
