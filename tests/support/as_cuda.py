@@ -17,12 +17,17 @@ def on_cuda(revision):
 def without_a_gpu(monkeypatch, memory=None):
     """From here on the processor does what a GPU is asked to do. Gives its memory."""
     memory = memory or HostMemory()
+    monkeypatch.setattr(generative, "open_session", opening_here(memory.shares))
+    monkeypatch.setattr(rows, "CudaMemory", lambda: memory)
+    return memory
+
+
+def opening_here(shares):
+    """Opens sessions on the processor, and adds what each may take of a GPU to `shares`."""
 
     def open_here(path, runtime, threads, spinning=False, gpu_memory=None):
-        memory.shares.append(gpu_memory)
+        shares.append(gpu_memory)
         here = runtime.model_copy(update={"execution_providers": ()})
         return open_session(path, here, threads, spinning)
 
-    monkeypatch.setattr(generative, "open_session", open_here)
-    monkeypatch.setattr(rows, "CudaMemory", lambda: memory)
-    return memory
+    return open_here

@@ -120,18 +120,24 @@ async def test_a_strangers_ray_service_is_left_alone(world, server, fleet, name)
     assert server.get("rayservice", name, "-n", SYSTEM)["spec"]["serveConfigV2"] == "theirs"
 
 
+async def until_kept(world, server, fleet, holds):
+    """Keep everything again until that is so of the Fleet's Service."""
+
+    async def kept():
+        await world.cluster.keep(fleet, everything(fleet))
+        return holds(server.get("service", fleet.metadata.name, "-n", SYSTEM))
+
+    await world.until(kept)
+
+
 async def test_what_lost_its_label_is_still_its_fleets(world, server, fleet, name):
     await world.cluster.keep(fleet, everything(fleet))
     world.keys.clear()
     server.kubectl("label", "service", name, "-n", SYSTEM, "shoal.dev/fleet-")
     await world.told("Fleet", "", name)
-
-    async def is_put_back():
-        await world.cluster.keep(fleet, everything(fleet))
-        found = server.get("service", name, "-n", SYSTEM)
-        return found["metadata"]["labels"].get("shoal.dev/fleet") == name
-
-    await world.until(is_put_back)
+    await until_kept(
+        world, server, fleet, lambda one: one["metadata"]["labels"].get("shoal.dev/fleet") == name
+    )
 
 
 async def test_a_ray_service_belongs_to_its_fleet(world, server, fleet, name):
@@ -222,13 +228,9 @@ async def test_a_kept_object_that_others_changed_is_put_right(world, server, fle
     patch = '[{"op": "replace", "path": "/spec/ports/0/port", "value": 9}]'
     server.kubectl("patch", "service", name, "-n", SYSTEM, "--type=json", "-p", patch)
     await world.told("Fleet", "", name)
-
-    async def is_put_right():
-        await world.cluster.keep(fleet, everything(fleet))
-        ports = server.get("service", name, "-n", SYSTEM)["spec"]["ports"]
-        return [port["port"] for port in ports] == [8000]
-
-    await world.until(is_put_right)
+    await until_kept(
+        world, server, fleet, lambda one: [port["port"] for port in one["spec"]["ports"]] == [8000]
+    )
 
 
 async def test_labels_that_others_took_away_are_put_back(world, server, fleet, name):
@@ -237,13 +239,9 @@ async def test_labels_that_others_took_away_are_put_back(world, server, fleet, n
     managed = "app.kubernetes.io/managed-by"
     server.kubectl("label", "service", name, "-n", SYSTEM, f"{managed}-")
     await world.told("Fleet", "", name)
-
-    async def are_put_back():
-        await world.cluster.keep(fleet, everything(fleet))
-        found = server.get("service", name, "-n", SYSTEM)
-        return found["metadata"]["labels"].get(managed) == "shoal"
-
-    await world.until(are_put_back)
+    await until_kept(
+        world, server, fleet, lambda one: one["metadata"]["labels"].get(managed) == "shoal"
+    )
 
 
 async def test_what_is_kept_no_more_is_deleted_and_nothing_else(world, server, fleet, name):

@@ -115,9 +115,11 @@ async def test_what_kuberay_says_of_its_pods_is_known(server, ray_cluster):
 
         await known(world, ray_cluster)
         assert await workers() == (0, 0)
+        world.keys.clear()
         status = json.dumps({"status": {"desiredWorkerReplicas": 2, "readyWorkerReplicas": 1}})
         words = ("patch", "raycluster", ray_cluster, "-n", SYSTEM, "--subresource=status")
         server.kubectl(*words, "--type=merge", "-p", status)
+        await world.told("Fleet", "", ray_cluster)
         await world.until(are_counted)
 
 

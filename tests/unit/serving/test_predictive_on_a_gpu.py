@@ -1,7 +1,7 @@
 """Models that answer in one run, as on a GPU: the session is the processor's."""
 
 import pytest
-from as_cuda import CUDA
+from as_cuda import CUDA, opening_here
 from chat_models import MODELS
 
 from shoal.api.model import Batching, Source, Task
@@ -19,14 +19,8 @@ GRAPH_BYTES = (DIGITS / "model.onnx").stat().st_size
 @pytest.fixture
 def shares(monkeypatch):
     """What each session may take of the GPU."""
-    taken, open_session = [], onnx.open_session
-
-    def open_here(path, runtime, threads, spinning=False, gpu_memory=None):
-        taken.append(gpu_memory)
-        here = runtime.model_copy(update={"execution_providers": ()})
-        return open_session(path, here, threads, spinning)
-
-    monkeypatch.setattr(onnx, "open_session", open_here)
+    taken = []
+    monkeypatch.setattr(onnx, "open_session", opening_here(taken))
     return taken
 
 
