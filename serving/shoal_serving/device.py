@@ -1,8 +1,9 @@
-"""Where a decoder runs, and keeps its keys and values."""
+"""Where a model runs, and a decoder keeps its keys and values."""
 
 from enum import StrEnum
 
 from shoal.api.model import ExecutionProvider, OnnxRuntime
+from shoal.api.runtime import ModelRevision
 from shoal.errors import ModelUnsupported
 
 
@@ -14,6 +15,11 @@ class Device(StrEnum):
 
 
 _DEVICES = {ExecutionProvider.CPU: Device.CPU, ExecutionProvider.CUDA: Device.CUDA}
+
+
+def runtime_of(revision: ModelRevision) -> OnnxRuntime:
+    """What the revision asks of ONNX Runtime; the defaults where it asks for nothing."""
+    return revision.backend.onnx_runtime or OnnxRuntime()
 
 
 def device_of(runtime: OnnxRuntime) -> Device:

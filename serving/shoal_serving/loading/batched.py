@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from shoal.api.ledger import Bytes
-from shoal.api.model import ExecutionProvider, OnnxRuntime
+from shoal.api.model import ExecutionProvider
 from shoal.api.runtime import ModelRevision, revision_name
 from shoal.errors import ModelUnsupported
 from shoal_serving.artifacts import Artifact, Progress
 from shoal_serving.backends import Backend
 from shoal_serving.backends.onnx import OnnxBackend
 from shoal_serving.batched_model import BatchedModel
+from shoal_serving.device import runtime_of
 from shoal_serving.loading.conversion import converted
 from shoal_serving.loading.place import Place
 from shoal_serving.loading.share import weights_of
@@ -63,10 +64,9 @@ def _measured(
 def _open(
     name: str, revision: ModelRevision, artifact: Artifact, graph: Path, place: Place
 ) -> BatchedModel:
-    runtime = revision.backend.onnx_runtime or OnnxRuntime()
     if _on_gpu(revision):
         place.check_gpu(name, weights_of(graph), "the size of the model")
-    backend: Backend = OnnxBackend(graph, runtime, place.threads, place.gpu_room)
+    backend: Backend = OnnxBackend(graph, runtime_of(revision), place.threads, place.gpu_room)
     try:
         task = open_task(revision.task, artifact.folder, backend)
         proof = read_proof(artifact.folder, task)
@@ -85,8 +85,7 @@ def _open(
 
 
 def _on_gpu(revision: ModelRevision) -> bool:
-    runtime = revision.backend.onnx_runtime or OnnxRuntime()
-    return ExecutionProvider.CUDA in runtime.execution_providers
+    return ExecutionProvider.CUDA in runtime_of(revision).execution_providers
 
 
 def _find_graph(artifact: Artifact) -> Path | None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from shoal.api.ledger import Bytes
-from shoal.api.model import AdapterSource, Generation, KvCache, OnnxRuntime, Precision
+from shoal.api.model import AdapterSource, Generation, KvCache, Precision
 from shoal.api.runtime import ModelRevision, revision_name
 from shoal.errors import LoadError, ModelUnsupported
 from shoal_serving.artifacts import Artifact, Progress
 from shoal_serving.artifacts.decoders import DecoderGraph, Lengths, find_decoder
 from shoal_serving.backends.onnx import open_session, spec_of
-from shoal_serving.device import Device, device_of
+from shoal_serving.device import Device, device_of, runtime_of
 from shoal_serving.generate.adapters import (
     Adapter,
     AdapterStacks,
@@ -103,12 +103,8 @@ def _generation(revision: ModelRevision) -> Generation:
     return revision.text_generation or Generation()
 
 
-def _runtime(revision: ModelRevision) -> OnnxRuntime:
-    return revision.backend.onnx_runtime or OnnxRuntime()
-
-
 def _device(revision: ModelRevision) -> Device:
-    return device_of(_runtime(revision))
+    return device_of(runtime_of(revision))
 
 
 def _differs_by_adapters(serving: GenerativeModel, revision: ModelRevision, files: _Files) -> bool:
@@ -209,7 +205,7 @@ def _open(
     context = min(generation.max_tokens, folder.max_length() or generation.max_tokens)
     # A step is some hundred operators with next to nothing between them: threads that sleep there
     # cost a quarter of it. Several threads are a Model's that asked for several processors.
-    runtime, spinning = _runtime(revision), place.threads > 1
+    runtime, spinning = runtime_of(revision), place.threads > 1
     device, share = _device(revision), None
     if device is Device.CUDA:
         share = session_share(name, graph, generation.max_sequences, context, place)
