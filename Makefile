@@ -10,9 +10,9 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
   --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-# Processes that run tests: one for what needs an API server and one for what runs Ray; both, and any
-# more, for what is left.
-WORKERS ?= 2
+# Processes that run tests: one for what needs an API server, one for what runs Ray, and one for what
+# is left while those wait.
+WORKERS ?= 3
 # What builds the images: docker, podman or buildah.
 IMAGE_TOOL ?= docker
 REGISTRY ?= localhost

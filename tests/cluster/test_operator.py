@@ -109,7 +109,7 @@ def busy(plane):
 
     def change():
         for number in itertools.cycle((1, 2, 3)):
-            if over.wait(0.05):
+            if over.wait(0.2):
                 return
             body = {
                 "apiVersion": "autoscaling/v1",

@@ -120,9 +120,20 @@ class Platform:
 
 def start(home: Path, port: int, *arguments: str) -> Platform:
     """`shoal up` in the foreground of a process of its own, as soon as its address answers."""
+    platform = begin(home, port, *arguments)
+    try:
+        eventually(lambda: _answers(platform), f"{platform.url} answers")
+    except BaseException:
+        end(platform)
+        print((home.parent / f"{home.name}.out").read_text()[-5000:], file=sys.stderr)
+        raise
+    return platform
+
+
+def begin(home: Path, port: int, *arguments: str) -> Platform:
+    """`shoal up` that was just started; its output is `NAME.out` beside its home."""
     command = [sys.executable, "-m", "shoal", "up", "--home", str(home), "--port", str(port)]
-    output = home.parent / f"{home.name}.out"
-    with output.open("wb") as log:
+    with (home.parent / f"{home.name}.out").open("wb") as log:
         process = subprocess.Popen(
             [*command, *arguments],
             stdout=log,
@@ -130,14 +141,7 @@ def start(home: Path, port: int, *arguments: str) -> Platform:
             stdin=subprocess.DEVNULL,
             env=environment(),
         )
-    platform = Platform(home, port, process)
-    try:
-        eventually(lambda: _answers(platform), f"{platform.url} answers")
-    except BaseException:
-        end(platform)
-        print(output.read_text()[-5000:], file=sys.stderr)
-        raise
-    return platform
+    return Platform(home, port, process)
 
 
 def end(platform: Platform) -> None:

@@ -1,6 +1,11 @@
-"""What `shoal up` promises about starting, stopping, dying and being alone."""
+"""What `shoal up` promises about starting, stopping, dying and being alone.
+
+The tests of a platform of their own are told in order.
+"""
 
 import contextlib
+import json
+import re
 import signal
 import socket
 import subprocess
@@ -8,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import yaml
-from conftest import Platform, end, eventually, free_port, shoal, start
+from conftest import Platform, begin, end, eventually, free_port, shoal, start
 from graphs import adder, tensor
 from traffic import Traffic
 
@@ -21,11 +27,16 @@ from shoal.cluster.local import RunState
 ONES = tensor([1.0, 1.0, 1.0, 1.0])
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Platform]:
-    """A platform that a test may kill."""
-    (tmp_path / "manifests").mkdir()
-    running = start(tmp_path / "home", free_port(), "-f", str(tmp_path / "manifests"))
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform that tests may kill, and leave running; its Fleet keeps an access log."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "manifests").mkdir()
+    spec = {"pools": [{"name": "local"}], "network": {"accessLog": True}}
+    fleet = {"apiVersion": "shoal.dev/v1alpha1", "kind": "Fleet", "spec": spec}
+    manifest = yaml.safe_dump({**fleet, "metadata": {"name": "default"}})
+    (folder / "manifests" / "fleet.yaml").write_text(manifest)
+    running = start(folder / "home", free_port(), "-f", str(folder / "manifests"))
     try:
         yield running
     finally:
@@ -71,8 +82,8 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> 
     assert not (tmp_path / "run" / "ray.json").exists()
 
 
-def test_files_are_followed_and_ctrl_c_leaves_nothing(own: Platform, tmp_path: Path) -> None:
-    manifest = tmp_path / "manifests" / "added.yaml"
+def test_files_are_followed(own: Platform, tmp_path: Path) -> None:
+    manifest = own.home.parent / "manifests" / "added.yaml"
     write_manifest(manifest, "added", adder(tmp_path / "one", 1))
     eventually(lambda: own.store.get(Model, "default", "added"), "an added file is applied")
     own.wait_ready("added")
@@ -86,24 +97,38 @@ def test_files_are_followed_and_ctrl_c_leaves_nothing(own: Platform, tmp_path: P
     manifest.write_text("kind: Model\nspec: {source: [}\n")
     log = own.home / "run" / "shoal.log"
     eventually(lambda: "added.yaml was not applied" in log.read_text(), "a wrong edit is reported")
-    assert "Warning: " in (tmp_path / "home.out").read_text()
+    assert "Warning: " in (own.home.parent / "home.out").read_text()
     manifest.unlink()
     assert own.model("added").spec == served
     assert own.is_ready("added")
 
-    folder, port = run_folder(own), own.port
-    assert own.stop(signal.SIGINT) == 0
-    assert processes_of(folder) == []
-    assert not folder.exists()
-    assert list((own.home / "run").glob("ray.*")) == []
-    assert not connects("127.0.0.1", port)
+
+def test_the_access_log_has_a_line_for_each_request_with_its_id(
+    own: Platform, tmp_path: Path
+) -> None:
+    base = own.serve("told", "tensor", adder(tmp_path / "one", 1))
+    ask_as(f"{base}/v2/models/told/infer", "alarm-7")
+    line = re.compile(r'"POST (\S+)" (\d+) .* request_id=alarm-7')
+
+    def lines() -> list[tuple[str, str]]:
+        return line.findall(shoal(own, "logs", "model/told").stdout)
+
+    eventually(lambda: len(lines()) == 2, "two lines")
+    assert lines() == [("/default/told/v2/models/told/infer", status) for status in ("200", "400")]
 
 
-def test_closing_the_terminal_leaves_nothing(own: Platform) -> None:
-    folder = run_folder(own)
-    assert own.stop(signal.SIGHUP) == 0
-    assert processes_of(folder) == []
-    assert not folder.exists()
+def test_without_the_switch_there_is_no_access_log(
+    platform: Platform, twins: tuple[str, str]
+) -> None:
+    ask_as(f"{twins[0]}/v2/models/twin/infer", "alarm-8")
+    assert "alarm-8" not in shoal(platform, "logs", "model/twin").stdout
+
+
+def ask_as(infer: str, request_id: str) -> None:
+    """A sound request and one that is none."""
+    headers = {"x-request-id": request_id}
+    assert httpx.post(infer, json=ONES, headers=headers).status_code == 200
+    assert httpx.post(infer, content=b"{", headers=headers).status_code == 400
 
 
 def test_a_killed_up_is_taken_over_without_a_failed_request(own: Platform, tmp_path: Path) -> None:
@@ -111,13 +136,11 @@ def test_a_killed_up_is_taken_over_without_a_failed_request(own: Platform, tmp_p
     folder = run_folder(own)
     with Traffic(f"{base}/v2/models/kept/infer", ONES, clients=2) as traffic:
         own.stop(signal.SIGKILL)
-        after = start(own.home, own.port)
-        after.wait_ready("kept")
-        after.serve("new", "tensor", adder(tmp_path / "two", 2))
-    assert run_folder(after) == folder
+        own.process = start(own.home, own.port).process
+        own.wait_ready("kept")
+        own.serve("new", "tensor", adder(tmp_path / "two", 2))
+    assert run_folder(own) == folder
     assert traffic.failures == []
-    end(after)
-    assert processes_of(folder) == []
 
 
 def test_down_ends_what_a_killed_up_left(own: Platform) -> None:
@@ -127,6 +150,35 @@ def test_down_ends_what_a_killed_up_left(own: Platform) -> None:
     assert shoal(own, "down").returncode == 0
     assert processes_of(folder) == []
     assert not folder.exists()
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    brief = start(tmp_path / "home", free_port())
+    try:
+        folder = run_folder(brief)
+        assert brief.stop(signal.SIGINT) == 0
+        assert processes_of(folder) == []
+        assert not folder.exists()
+        assert list((brief.home / "run").glob("ray.*")) == []
+        assert not connects("127.0.0.1", brief.port)
+    finally:
+        end(brief)
+
+
+def test_closing_the_terminal_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    begun = begin(tmp_path / "home", free_port())
+    try:
+        record = begun.home / "run" / "ray.json"
+        eventually(
+            lambda: record.exists() and json.loads(record.read_text())["session"], "Ray is started"
+        )
+        folder = Path(json.loads(record.read_text())["folder"])
+        assert processes_of(folder)
+        assert begun.stop(signal.SIGHUP) == 0
+        assert processes_of(folder) == []
+        assert not folder.exists()
+    finally:
+        end(begun)
 
 
 def test_nothing_answers_from_another_address(platform: Platform, digits: str) -> None:

@@ -1,18 +1,15 @@
-"""What Prometheus can scrape, and what the access log says when it is switched on."""
+"""What Prometheus can scrape."""
 
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import yaml
-from conftest import SPARE, Platform, end, environment, eventually, free_port, start
+from conftest import SPARE, Platform, eventually
 from graphs import adder, broken, tensor
 
 from shoal.api import ConditionType
@@ -135,51 +132,3 @@ def test_models_that_generate_have_the_series_that_vllm_names(exported: Exported
 def test_loads_are_counted_with_their_failures(exported: Exported) -> None:
     assert exported("loads_total", outcome="ModelLoadFailed") == 1
     assert exported("loads_total", outcome="ok") >= 2
-
-
-@pytest.fixture
-def telling(tmp_path: Path) -> Iterator[Platform]:
-    """A platform of its own, whose Fleet keeps an access log."""
-    (tmp_path / "manifests").mkdir()
-    spec = {"pools": [{"name": "local"}], "network": {"accessLog": True}}
-    fleet = {"apiVersion": "shoal.dev/v1alpha1", "kind": "Fleet", "spec": spec}
-    manifest = yaml.safe_dump({**fleet, "metadata": {"name": "default"}})
-    (tmp_path / "manifests" / "fleet.yaml").write_text(manifest)
-    running = start(tmp_path / "home", free_port(), "-f", str(tmp_path / "manifests"))
-    try:
-        yield running
-    finally:
-        end(running)
-
-
-def logs(platform: Platform) -> str:
-    """What `shoal logs` prints of the spare Model."""
-    command = [sys.executable, "-m", "shoal", "--home", str(platform.home), "logs"]
-    printed = subprocess.run(
-        [*command, f"model/{SPARE}"], capture_output=True, text=True, check=True, env=environment()
-    )
-    return printed.stdout
-
-
-def ask_as(base: str, request_id: str) -> None:
-    headers = {"x-request-id": request_id}
-    assert httpx.post(base + INFER, json=SOUND, headers=headers).status_code == 200
-    assert httpx.post(base + INFER, content=b"{", headers=headers).status_code == 400
-
-
-def test_the_access_log_has_a_line_for_each_request_with_its_id(
-    telling: Platform, tmp_path: Path
-) -> None:
-    base, _ = serve(telling, tmp_path / "one", 1)
-    ask_as(base, "alarm-7")
-    line = re.compile(r'"POST (\S+)" (\d+) .* request_id=alarm-7')
-    eventually(lambda: len(line.findall(logs(telling))) == 2, "two lines")
-    assert line.findall(logs(telling)) == [
-        (f"/default/{SPARE}{INFER}", status) for status in ("200", "400")
-    ]
-
-
-def test_without_the_switch_there_is_no_access_log(platform: Platform, tmp_path: Path) -> None:
-    base, _ = serve(platform, tmp_path / "one", 1)
-    ask_as(base, "alarm-8")
-    assert "alarm-8" not in logs(platform)

@@ -27,7 +27,8 @@ FLEET = "default"
 PRIVATE = "/private/triage.tar.gz"
 # A machine with other work may take several times as long as a quiet one.
 PATIENCE_S = 300.0
-eventually = partial(waiting.eventually, patience_s=PATIENCE_S)
+# Each look starts a kubectl or more, beside all that they wait for.
+eventually = partial(waiting.eventually, patience_s=PATIENCE_S, pause_s=0.3)
 # What a worker asks for where there are two cores for everybody; its pool may say that it has more.
 LITTLE = {"name": "ray-worker", "resources": {"requests": {"cpu": "200m", "memory": "1Gi"}}}
 

@@ -15,10 +15,11 @@ def eventually(
     what: str = "what is waited for",
     patience_s: float = PATIENCE_S,
     tell: Callable[[], str] = str,
+    pause_s: float = PAUSE_S,
 ) -> Found:
     """What `check` gives once that is true. If it never is, `tell` says more."""
     deadline = time.monotonic() + patience_s
     while not (found := check()):
         assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {what}\n{tell()}"
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)
     return found

@@ -2,19 +2,28 @@
 
 By folder: what an API server, a node or a platform is started for shares it. Ray takes both
 processors of a small machine, so that all that runs it is one group. Of other tests a file is one.
+Groups wait a lot, and what they wait for has its time limits: a process that gets none of them
+steps back.
 """
 
+import os
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 GROUPS = {
-    "tests/serving/": "ray",
-    "tests/cluster/end_to_end/": "ray",
+    # It brings a node of its own.
+    "tests/cluster/node/test_make_cluster.py": "kubernetes",
     "tests/cluster/node/": "ray",
+    "tests/cluster/end_to_end/": "ray",
     "tests/cluster/": "kubernetes",
+    "tests/serving/": "ray",
 }
+# In which they begin, each in a process of its own.
+ORDER = ("ray", "kubernetes")
+# Less of the processors than others get, and still a part.
+NICENESS = 5
 
 
 def group_of(nodeid: str) -> str:
@@ -24,12 +33,28 @@ def group_of(nodeid: str) -> str:
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """A group is a unit of work, as a module is in `--dist loadscope`; the largest goes first."""
+    """A group is a unit of work, as a module is in `--dist loadscope`.
+
+    The groups go first, and then the files with most tests.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        for group in reversed(ORDER):
+            if group in self.workqueue:
+                self.workqueue.move_to_end(group, last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
     return GroupScheduling(config, log)
+
+
+def pytest_configure() -> None:
+    """A process without a group steps back for those with one."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    if int(worker) >= len(ORDER):
+        os.nice(NICENESS)

@@ -9,6 +9,7 @@ from worker_groups import group_of
     [
         ("tests/serving/test_samples.py::test_one", "ray"),
         ("tests/cluster/node/test_node.py::test_one", "ray"),
+        ("tests/cluster/node/test_make_cluster.py::test_one", "kubernetes"),
         ("tests/cluster/end_to_end/test_story.py::test_one", "ray"),
         ("tests/cluster/kube/test_watching.py::test_one", "kubernetes"),
         ("tests/cluster/test_crds.py::test_one[a::b]", "kubernetes"),

@@ -1,4 +1,4 @@
-"""An API server of a module's own: the chart changes what all namespaces share."""
+"""An API server for the chart alone, which changes what all namespaces share."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from testcluster.control_plane import ControlPlane
 from waiting import eventually
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[ControlPlane]:
     """With an empty, restricted namespace for Shoal, and three others."""
     with ControlPlane() as running:

@@ -16,7 +16,7 @@ from testcluster import kubeconfig
 from testcluster.binaries import binary, kuberay_config
 from testcluster.daemons import Daemon
 from testcluster.pki import Authority, signing_pair
-from testcluster.state import State
+from testcluster.state import MARK, State
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 # Each is a megabyte of schema, which an API server takes two seconds of a processor to take in.
@@ -247,7 +247,7 @@ class ControlPlane:
     @property
     def _tool_environment(self) -> dict[str, str]:
         """Caches lie in the cluster's folder, and nobody's own settings are read."""
-        return {name: self.state.environment[name] for name in ("HOME", "PATH")}
+        return {name: value for name, value in self.state.environment.items() if name != MARK}
 
     def _daemon(self, program: str, flags: Sequence[str]) -> Daemon:
         return Daemon(self.state, program, (str(binary(program)), *flags), self.place.prefix)

@@ -34,6 +34,8 @@ OWNER = "owner.json"
 LOCK = "clusters"
 CHECKOUT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 30.0
+# More memory for less work in Go programs: an API server does a quarter less, in a gigabyte more.
+LAZY_COLLECTOR = {"GOGC": "400"}
 # psutil derives when a process started from the time of boot, which clock steps may shift a little.
 SAME_START_S = 2.0
 
@@ -70,7 +72,8 @@ class State:
     def environment(self) -> dict[str, str]:
         """All that processes of this cluster have in theirs: no proxies, nobody's settings."""
         home = str(self.folder("home"))
-        return {MARK: str(self.root), "HOME": home, "PATH": os.environ.get("PATH", os.defpath)}
+        here = {MARK: str(self.root), "HOME": home, "PATH": os.environ.get("PATH", os.defpath)}
+        return here | LAZY_COLLECTOR
 
     @property
     def kubeconfig(self) -> Path:
