@@ -7,6 +7,9 @@ from shoal_chart import NAMESPACE, RELEASE
 from testcluster.control_plane import ControlPlane
 from waiting import eventually
 
+# What Helm's hooks have, and tests make without Helm.
+HOOKS = "serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[ControlPlane]:
@@ -24,7 +27,8 @@ def vacant(cluster: ControlPlane) -> Iterator[ControlPlane]:
     """Without Shoal; what a test installs is removed after it."""
     yield cluster
     cluster.helm("uninstall", "shoal", "--namespace", NAMESPACE, "--ignore-not-found")
-    cluster.kubectl("delete", "crd", "models.shoal.dev", "fleets.shoal.dev", "--ignore-not-found")
+    cluster.kubectl("delete", HOOKS, "-A", "-l", "app.kubernetes.io/instance=shoal")
+    cluster.kubectl("delete", "crd", "--all")
 
 
 @pytest.fixture
