@@ -24,6 +24,7 @@ GROUPS = {
 ORDER = ("ray", "kubernetes")
 # Less of the processors than others get, and still a part.
 NICENESS = 5
+BEGUN = pytest.StashKey[str]()
 
 
 def group_of(nodeid: str) -> str:
@@ -53,8 +54,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
     return GroupScheduling(config, log)
 
 
-def pytest_configure() -> None:
-    """A process without a group steps back for those with one."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    if int(worker) >= len(ORDER):
-        os.nice(NICENESS)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """A process of several steps back if what it begins with is in no group."""
+    if "PYTEST_XDIST_WORKER" in os.environ and BEGUN not in item.config.stash:
+        item.config.stash[BEGUN] = group_of(item.nodeid)
+        if item.config.stash[BEGUN] not in ORDER:
+            os.nice(NICENESS)
