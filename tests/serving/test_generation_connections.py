@@ -133,6 +133,12 @@ async def test_a_killed_replica_breaks_its_streams_and_fails_no_request_that_had
     print(traffic.report("kill -9 of one of two replicas that generate"))
     assert not broken.done
     assert traffic.failures == []
+    # In a thread: meanwhile this one closes the connections, and no stream is computed any more.
+    await asyncio.to_thread(replaced, platform, victim)
+
+
+def replaced(platform: Platform, victim: psutil.Process) -> None:
+    """Return when there are two replicas again, without the victim."""
     eventually(lambda: victim not in replicas("mortal"), "the victim is gone")
     eventually(lambda: len(replicas("mortal")) == 2, "a new replica")
     platform.wait_ready("mortal")
