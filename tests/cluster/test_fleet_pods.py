@@ -152,6 +152,7 @@ def test_kuberay_starts_ray_as_it_is_told(everything):
     (said,) = container["args"]
     assert """--resources='{"shoal_pool_cpu": 1000000}'""" in said
     assert "--num-cpus=2" in said
+    assert "--include-log-monitor=0" in said
     assert container["readinessProbe"]["httpGet"]["path"] == "/-/healthz"
 
 

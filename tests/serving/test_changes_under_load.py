@@ -13,6 +13,8 @@ from traffic import Traffic
 
 from shoal.api import ConditionType, Reason
 
+# All tests change one Model, each from what it says first.
+NAME = "changing"
 SOME_ROUNDS = 100_000
 ONES = tensor([1.0, 1.0, 1.0, 1.0])
 
@@ -30,10 +32,10 @@ def first_value(answer: dict[str, object]) -> float:
 def test_a_new_revision_takes_over_without_a_failed_request(
     platform: Platform, tmp_path: Path
 ) -> None:
-    base = platform.serve("swap", "tensor", adder(tmp_path / "one", 1))
+    base = platform.serve(NAME, "tensor", adder(tmp_path / "one", 1))
     with Traffic(infer(base), ONES) as traffic:
         eventually(lambda: len(traffic.answers) > 50, "traffic flows")
-        platform.serve("swap", "tensor", adder(tmp_path / "two", 2))
+        platform.serve(NAME, "tensor", adder(tmp_path / "two", 2))
         eventually(lambda: first_value(traffic.answers[-1][1]) == 3.0, "the new one answers")
     print(traffic.report("in-place swap"))
     assert traffic.failures == []
@@ -43,54 +45,55 @@ def test_a_new_revision_takes_over_without_a_failed_request(
 def test_a_revision_that_cannot_load_leaves_the_old_one_serving(
     platform: Platform, tmp_path: Path
 ) -> None:
-    base = platform.serve("bad-swap", "tensor", adder(tmp_path / "good", 1))
-    before = platform.model("bad-swap").status.revision
+    base = platform.serve(NAME, "tensor", adder(tmp_path / "good", 1))
+    served = platform.model(NAME)
     with Traffic(infer(base), ONES) as traffic:
-        platform.apply("bad-swap", "tensor", broken(tmp_path / "bad"))
-        eventually(lambda: platform.condition("bad-swap", ConditionType.STALLED), "Stalled")
-    status = platform.model("bad-swap").status
+        platform.apply(NAME, "tensor", broken(tmp_path / "bad"))
+        eventually(lambda: platform.condition(NAME, ConditionType.STALLED), "Stalled")
+    status = platform.model(NAME).status
     print(traffic.report("a revision that cannot load"))
     assert traffic.failures == []
-    assert status.revision == before
+    assert status.revision == served.status.revision
     assert status.last_failure is not None
     assert status.last_failure.reason is Reason.MODEL_LOAD_FAILED
     assert status.last_failure.action
-    ready = platform.condition("bad-swap", ConditionType.READY)
+    ready = platform.condition(NAME, ConditionType.READY)
     assert ready is not None
-    assert (ready.status, ready.observed_generation) == ("True", 1)
+    assert (ready.status, ready.observed_generation) == ("True", served.metadata.generation)
 
 
 def test_a_failed_revision_is_forgotten_once_it_is_corrected(
     platform: Platform, tmp_path: Path
 ) -> None:
-    platform.serve("mended", "tensor", adder(tmp_path / "good", 1))
-    platform.apply("mended", "tensor", broken(tmp_path / "bad"))
-    eventually(lambda: platform.condition("mended", ConditionType.STALLED), "Stalled")
-    platform.serve("mended", "tensor", adder(tmp_path / "better", 2))
-    assert platform.model("mended").status.last_failure is None
+    platform.serve(NAME, "tensor", adder(tmp_path / "good", 1))
+    platform.apply(NAME, "tensor", broken(tmp_path / "bad"))
+    eventually(lambda: platform.condition(NAME, ConditionType.STALLED), "Stalled")
+    platform.serve(NAME, "tensor", adder(tmp_path / "better", 2))
+    assert platform.model(NAME).status.last_failure is None
 
 
 def test_scaling_up_and_down_fails_no_request(platform: Platform, tmp_path: Path) -> None:
     uri = adder(tmp_path / "one", 1)
-    base = platform.serve("scaled", "tensor", uri)
+    base = platform.serve(NAME, "tensor", uri)
     with Traffic(infer(base), ONES) as traffic:
-        platform.serve("scaled", "tensor", uri, replicas=3)
-        assert len(replicas("scaled")) == 3
-        platform.serve("scaled", "tensor", uri, replicas=1)
-        eventually(lambda: len(replicas("scaled")) == 1, "two replicas are gone")
+        platform.serve(NAME, "tensor", uri, replicas=3)
+        assert len(replicas(NAME)) == 3
+        platform.serve(NAME, "tensor", uri, replicas=1)
+        eventually(lambda: len(replicas(NAME)) == 1, "two replicas are gone")
     print(traffic.report("scaling 1 to 3 to 1"))
     assert traffic.failures == []
 
 
 def test_a_killed_replica_of_two_fails_no_request(platform: Platform, tmp_path: Path) -> None:
-    base = platform.serve("killed", "tensor", adder(tmp_path / "one", 1), replicas=2)
-    with Traffic(infer(base), ONES) as traffic:
+    base = platform.serve(NAME, "tensor", adder(tmp_path / "one", 1), replicas=2)
+    # So that some are on their way at any moment.
+    with Traffic(infer(base), ONES, pause=0.01) as traffic:
         eventually(lambda: len(traffic.answers) > 50, "traffic flows")
-        victim = replicas("killed")[0]
+        victim = replicas(NAME)[0]
         os.kill(victim.pid, signal.SIGKILL)
-        eventually(lambda: victim not in replicas("killed"), "the victim is gone")
-        eventually(lambda: len(replicas("killed")) == 2, "a new replica")
-        platform.wait_ready("killed")
+        eventually(lambda: victim not in replicas(NAME), "the victim is gone")
+        eventually(lambda: len(replicas(NAME)) == 2, "a new replica")
+        platform.wait_ready(NAME)
     print(traffic.report("kill -9 of one of two replicas"))
     assert traffic.failures == []
 
@@ -111,7 +114,7 @@ def test_a_model_that_never_loaded_says_why_and_harms_no_other(
 def test_an_outage_of_haproxy_ends_by_itself(
     platform: Platform, digits: str, tmp_path: Path
 ) -> None:
-    base = platform.serve("proxied", "tensor", adder(tmp_path / "one", 1))
+    base = platform.serve(NAME, "tensor", adder(tmp_path / "one", 1))
     folder = Path(platform.state.ray_temp).parent
     with Traffic(infer(base), ONES) as traffic:
         eventually(lambda: len(traffic.answers) > 50, "traffic flows")
@@ -125,14 +128,14 @@ def test_an_outage_of_haproxy_ends_by_itself(
 
 def test_a_replica_that_stops_finishes_what_it_took(platform: Platform, tmp_path: Path) -> None:
     uri = loop(tmp_path / "slow")
-    base = platform.serve("leaving", "tensor", uri, replicas=2)
+    base = platform.serve(NAME, "tensor", uri, replicas=2)
     ask(base, 0)
     rounds = int(3 * SOME_ROUNDS / ask(base, SOME_ROUNDS).elapsed.total_seconds())
     with ThreadPoolExecutor(2) as clients:
         asked = [clients.submit(ask, base, rounds) for _ in range(2)]
-        platform.serve("leaving", "tensor", uri, replicas=1)
+        platform.serve(NAME, "tensor", uri, replicas=1)
         answers = [each.result() for each in asked]
-    eventually(lambda: len(replicas("leaving")) == 1, "one replica is gone")
+    eventually(lambda: len(replicas(NAME)) == 1, "one replica is gone")
     assert [answer.status_code for answer in answers] == [200, 200]
 
 

@@ -14,7 +14,7 @@ from shoal.plan.ray_cluster.durability import (
 )
 from shoal.plan.ray_cluster.environment import ray_environment
 from shoal.plan.ray_cluster.pod import (
-    OBJECT_STORE_BYTES,
+    START_PARAMETERS,
     asked_of,
     http_probe,
     pod_template,
@@ -35,7 +35,7 @@ def head_group(observed: ObservedFleet) -> dict[str, Any]:
             "dashboard-host": "0.0.0.0",  # noqa: S104  for KubeRay; NetworkPolicy and token guard it
             "num-cpus": "0",
             "num-gpus": "0",
-            "object-store-memory": str(OBJECT_STORE_BYTES),
+            **START_PARAMETERS,
         },
         # An address that stays: workers find a new head at once, not when their DNS is asked anew.
         "headService": {"metadata": {}, "spec": {"publishNotReadyAddresses": True}},

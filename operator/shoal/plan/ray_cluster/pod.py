@@ -9,9 +9,14 @@ from shoal.api.labels import FLEET_LABEL
 from shoal.plan.observed import ObservedFleet
 from shoal.plan.ray_cluster.security import CONTAINER_SECURITY, POD_SECURITY
 
-OBJECT_STORE_BYTES = 128 * 2**20
 # Requests go from HAProxy to replicas, so little lies in Ray's object store. It must fit in here.
 SHARED_MEMORY = "256Mi"
+# Of every `ray start`. There is no driver that the log monitor, a process of 80 MB, could tell what
+# workers print; KubeRay drops a "false".
+START_PARAMETERS: Mapping[str, str] = {
+    "include-log-monitor": "0",
+    "object-store-memory": str(128 * 2**20),
+}
 
 TMP_MOUNT = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108
 SHARED_MEMORY_MOUNT = {"name": "shared-mem", "mountPath": "/dev/shm"}  # noqa: S108

@@ -21,7 +21,7 @@ from shoal.plan.ray_cluster.offers import (
     quoted_resources,
 )
 from shoal.plan.ray_cluster.pod import (
-    OBJECT_STORE_BYTES,
+    START_PARAMETERS,
     asked_of,
     http_probe,
     pod_template,
@@ -49,7 +49,7 @@ def worker_group(observed: ObservedFleet, pool: Pool, replicas: int) -> dict[str
             "num-cpus": str(offered_cpus(pool)),
             "num-gpus": str(offered_gpus(pool)),
             "memory": str(offered_memory(pool)),
-            "object-store-memory": str(OBJECT_STORE_BYTES),
+            **START_PARAMETERS,
             "resources": quoted_resources(pool.name),
         },
         "template": worker_template(_ours(observed, pool), pool.template),
