@@ -4,4 +4,4 @@ import os
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-pytest_plugins = ["shoalcluster.plugin", "told", "worker_groups"]
+pytest_plugins = ["frozen", "shoalcluster.plugin", "told", "worker_groups"]

@@ -11,13 +11,8 @@ import requests
 
 from shoal.errors import ArtifactRefused
 from shoal_serving.artifacts.partial import Partial
-from shoal_serving.artifacts.requesting import (
-    chunks,
-    failure,
-    get,
-    unavailable,
-    without_secrets,
-)
+from shoal_serving.artifacts.requesting import chunks, failure, get, unavailable
+from shoal_serving.artifacts.shown import without_secrets
 from shoal_serving.artifacts.sources import Fetched, State
 from shoal_serving.artifacts.transfer import Meter, Progress, check_room, write_hashed
 

@@ -7,7 +7,6 @@ goes to the first hop's server alone. No message holds a credential, so none quo
 said.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urljoin, urlsplit
@@ -17,6 +16,7 @@ import requests.auth
 import urllib3
 
 from shoal.errors import ArtifactNotFound, ArtifactRefused, ArtifactUnavailable, LoadError
+from shoal_serving.artifacts.shown import without_secrets
 from shoal_serving.artifacts.transfer import CHUNK
 
 _CONNECT_SECONDS = 10
@@ -25,12 +25,6 @@ _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _DENIED = (401, 403, 407)
 _PASSING = (408, 425, 429)  # and all from 500 on: trying again may help
-
-
-def without_secrets(url: str) -> str:
-    """A URL without its user, password, query and fragment: each may hold a credential."""
-    bare = re.split(r"[?#]", url, maxsplit=1)[0]
-    return re.sub(r"//[^/]*@", "//", bare, count=1)
 
 
 class _Authorization(requests.auth.AuthBase):

@@ -5,9 +5,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from shoal.errors import ArtifactNotFound
 from shoal_serving.artifacts.digest import plain_path
-from shoal_serving.artifacts.download import HttpSource
 from shoal_serving.artifacts.local import LocalSource
-from shoal_serving.artifacts.requesting import without_secrets
+from shoal_serving.artifacts.shown import without_secrets
 from shoal_serving.artifacts.sources import Source
 
 
@@ -48,7 +47,9 @@ def _local(parts: SplitResult) -> LocalSource:
     return LocalSource(Path(path), _name(path, parts.geturl()))
 
 
-def _http(uri: str, parts: SplitResult, authorization: str | None) -> HttpSource:
+def _http(uri: str, parts: SplitResult, authorization: str | None) -> Source:
+    from shoal_serving.artifacts.download import HttpSource  # a conversion needs no HTTP client
+
     shown = without_secrets(uri)
     if not parts.hostname:
         raise _unusable(shown, "names no host")

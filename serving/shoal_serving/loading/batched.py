@@ -10,9 +10,9 @@ from shoal_serving.artifacts import Artifact, Progress
 from shoal_serving.backends import Backend
 from shoal_serving.backends.onnx import OnnxBackend
 from shoal_serving.batched_model import BatchedModel
-from shoal_serving.device import runtime_of
 from shoal_serving.loading.conversion import converted
 from shoal_serving.loading.place import Place
+from shoal_serving.loading.runtime import runtime_of
 from shoal_serving.loading.share import weights_of
 from shoal_serving.measure import give_back_memory
 from shoal_serving.proof import read_proof

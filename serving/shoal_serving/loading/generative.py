@@ -11,7 +11,7 @@ from shoal.errors import LoadError, ModelUnsupported
 from shoal_serving.artifacts import Artifact, Progress
 from shoal_serving.artifacts.decoders import DecoderGraph, Lengths, find_decoder
 from shoal_serving.backends.onnx import open_session, spec_of
-from shoal_serving.device import Device, device_of, runtime_of
+from shoal_serving.device import Device
 from shoal_serving.generate.adapters import (
     Adapter,
     AdapterStacks,
@@ -33,6 +33,7 @@ from shoal_serving.generate.vocabulary import Vocabulary, open_vocabulary
 from shoal_serving.loading.conversion import converted
 from shoal_serving.loading.place import Place
 from shoal_serving.loading.rows import open_rows
+from shoal_serving.loading.runtime import device_of, runtime_of
 from shoal_serving.loading.share import session_share, weights_of
 from shoal_serving.loading.trial import run_all_rows, run_trial
 from shoal_serving.measure import Growth, give_back_memory

@@ -76,21 +76,16 @@ def settled(passing):
     return run
 
 
-def test_a_changed_model_is_one_reconcile_of_it_and_one_of_its_fleet(settled):
+def test_what_follows_from_a_changed_model_is_little(settled):
+    """It and its Fleet are reconciled once; then the Fleet's RayService changes, which every Model
+    of that Fleet looks at once.
+    """
+
     async def story(crowd):
         await crowd.apply(changed(await crowd.model(), source={"uri": "file:///models/next"}))
         await asyncio.sleep(0.08)
         assert set(crowd.reconciled) == {Key("Model", "ops", "m-7"), Key("Fleet", "", "fleet-2")}
         assert crowd.by_kind()["Fleet"] == 1
-
-    settled(story, models=MANY)
-
-
-def test_what_follows_from_a_changed_model_is_little(settled):
-    """Its Fleet's RayService changes, which every Model of that Fleet looks at once."""
-
-    async def story(crowd):
-        await crowd.apply(changed(await crowd.model(), source={"uri": "file:///models/next"}))
         await asyncio.sleep(30)
         assert {key.name for key in crowd.reconciled if key.kind == "Fleet"} == {"fleet-2"}
         assert crowd.by_kind()["Fleet"] <= 4

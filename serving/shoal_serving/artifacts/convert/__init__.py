@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shoal.errors import ModelUnsupported
 from shoal_serving.artifacts.convert.config import read_config
-from shoal_serving.artifacts.convert.decoder import TASKS, build_decoder, calibrate
+from shoal_serving.artifacts.convert.decoder import TASKS, build_decoder
 from shoal_serving.artifacts.convert.encoder import build_encoder
 from shoal_serving.artifacts.convert.file import save, store
 from shoal_serving.artifacts.convert.precision import Precision
@@ -72,6 +72,9 @@ def convert(
         graph = build_encoder(config, weights, task)
     tensors = store(graph.weights, out)
     if int8_cache:
+        # ONNX Runtime, which other conversions need not load.
+        from shoal_serving.artifacts.convert.decoder.calibration import calibrate
+
         scales = calibrate(config, graph.model(), tensors, out.parent)
         graph = build_decoder(config, weights, precision, lora, scales, device)
     save(graph.model(), tensors, out)

@@ -24,7 +24,6 @@ Everything else is refused by name. The graph's interface is `build_decoder`'s.
 from collections.abc import Collection
 
 from shoal_serving.artifacts.convert.config import Config
-from shoal_serving.artifacts.convert.decoder.calibration import calibrate
 from shoal_serving.artifacts.convert.decoder.decoder import Decoder
 from shoal_serving.artifacts.convert.decoder.family import read_family
 from shoal_serving.artifacts.convert.decoder.lora import check_projections
@@ -36,7 +35,7 @@ from shoal_serving.artifacts.convert.precision import Precision
 from shoal_serving.artifacts.convert.weights import Weights
 from shoal_serving.device import Device
 
-__all__ = ["TASKS", "build_decoder", "calibrate"]
+__all__ = ["TASKS", "build_decoder"]
 
 TASKS = ("text-generation",)
 

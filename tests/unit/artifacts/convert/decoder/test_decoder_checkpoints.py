@@ -63,7 +63,7 @@ sys.exit(status)
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A checkpoint of about 200 MB."""
+    """A checkpoint of about 200 MB, whose layers are all the same: random numbers take time."""
     folder = tmp_path_factory.mktemp("large")
     config = decoder(
         vocab_size=32000,
@@ -74,7 +74,13 @@ def large(tmp_path_factory):
         intermediate_size=1792,
         tie_word_embeddings=True,
     )
-    write_checkpoint(folder, config, random_weights(config), "BF16")
+    weights = random_weights(config | {"num_hidden_layers": 1})
+    layers = {
+        name.replace("layers.0.", f"layers.{number}."): values
+        for number in range(config["num_hidden_layers"])
+        for name, values in weights.items()
+    }
+    write_checkpoint(folder, config, layers, "BF16")
     return folder
 
 
