@@ -128,15 +128,16 @@ class ShoalOnANode:
         """Of what the address leads to, those that are not on their way out: the `head`, or a
         `worker` each.
         """
-        labels = f"ray.io/node-type={node_type}"
+        labels = f"ray.io/cluster={self.ray_cluster()},ray.io/node-type={node_type}"
         labels += f",ray.io/group={group}" if group else ""
-        found = self.pods_of(self.ray_cluster(), labels)
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        return [one for one in self._labelled(labels) if "deletionTimestamp" not in one["metadata"]]
 
-    def pods_of(self, ray_cluster: str, labels: str = "") -> list[dict[str, Any]]:
-        """All of a Ray cluster with these labels, also those on their way out."""
-        chosen = ",".join(filter(None, (f"ray.io/cluster={ray_cluster}", labels)))
-        found: list[dict[str, Any]] = self.get("pods", "-n", NAMESPACE, "-l", chosen)["items"]
+    def old_pods(self) -> list[dict[str, Any]]:
+        """Of the Ray clusters that the address has left."""
+        return self._labelled(f"ray.io/cluster,ray.io/cluster!={self.ray_cluster()}")
+
+    def _labelled(self, labels: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get("pods", "-n", NAMESPACE, "-l", labels)["items"]
         return found
 
     def head(self) -> str | None:

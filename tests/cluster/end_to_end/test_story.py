@@ -158,19 +158,6 @@ def test_a_model_on_a_running_fleet_answers_soon(serving, tell):
     serving.kubectl("delete", "model", "ops-qa", "-n", TEAM)
 
 
-def test_an_idle_model_is_woken_by_a_request(serving):
-    sample = yaml.safe_load((MANIFESTS / "features" / "scale-to-zero.yaml").read_text())
-    sample["spec"]["scaling"]["idleTimeout"] = "2s"
-    serving.apply(sample)
-    # It proves itself first.
-    serving.wait_until_ready("model/digits-on-demand")
-    eventually(lambda: ready_reason(serving, "digits-on-demand") == "Idle", "it is idle")
-    eventually(lambda: not serving.replicas("digits-on-demand"), "it has no replica")
-    answer = ask(serving, "/ops/digits-on-demand/v2/models/digits-on-demand/infer", digit())
-    assert answer["outputs"][0]["data"] == [3]
-    serving.kubectl("delete", "model", "digits-on-demand", "-n", TEAM)
-
-
 def test_a_new_revision_takes_over_and_no_request_fails(serving):
     before = serving.status("alarm-triage")["revision"]
     replicas = serving.replicas("alarm-triage").keys()
@@ -211,16 +198,6 @@ def test_it_is_scaled_up_and_down_and_no_request_fails(serving):
                 lambda number=number: len(serving.replicas("alarm-triage")) == number,
                 f"{number} replicas serve",
             )
-
-
-def test_the_operator_is_killed_and_no_request_fails(serving):
-    with serving.no_request_fails(TRIAGE, ALARM, "the operator killed"):
-        killed = ("-l", "app.kubernetes.io/name=shoal", "--force", "--grace-period=0")
-        serving.kubectl("delete", "pod", "-n", NAMESPACE, *killed)
-        serving.node.wait_for("condition=Available", "deployment/shoal-operator", "-n", NAMESPACE)
-        # Whoever leads now does what is wanted.
-        serving.patch("model", "alarm-triage", {"batching": {"maxBatchSize": 24}})
-        serving.wait_until_ready("model/alarm-triage")
 
 
 def test_the_head_is_deleted_and_no_request_fails(serving, twice):
@@ -295,11 +272,33 @@ def test_a_gpu_pool_begins_with_no_worker_and_gets_one_for_a_model(serving):
     serving.kubectl("delete", "model", "on-gpu", "-n", TEAM)
 
 
+def test_an_idle_model_is_woken_by_a_request(serving):
+    sample = yaml.safe_load((MANIFESTS / "features" / "scale-to-zero.yaml").read_text())
+    sample["spec"]["scaling"]["idleTimeout"] = "2s"
+    serving.apply(sample)
+    # It proves itself first.
+    serving.wait_until_ready("model/digits-on-demand")
+    eventually(lambda: ready_reason(serving, "digits-on-demand") == "Idle", "it is idle")
+    eventually(lambda: not serving.replicas("digits-on-demand"), "it has no replica")
+    answer = ask(serving, "/ops/digits-on-demand/v2/models/digits-on-demand/infer", digit())
+    assert answer["outputs"][0]["data"] == [3]
+    serving.kubectl("delete", "model", "digits-on-demand", "-n", TEAM)
+
+
+def test_the_operator_is_killed_and_no_request_fails(serving):
+    with serving.no_request_fails(TRIAGE, ALARM, "the operator killed"):
+        killed = ("-l", "app.kubernetes.io/name=shoal", "--force", "--grace-period=0")
+        serving.kubectl("delete", "pod", "-n", NAMESPACE, *killed)
+        serving.node.wait_for("condition=Available", "deployment/shoal-operator", "-n", NAMESPACE)
+        # Whoever leads now does what is wanted.
+        serving.patch("model", "alarm-triage", {"batching": {"maxBatchSize": 24}})
+        serving.wait_until_ready("model/alarm-triage")
+
+
 def test_the_pods_of_the_old_image_end_and_no_request_fails(serving):
     """They stay for two minutes, of which the tests before this one have taken a part."""
-    (before,) = serving.ray_clusters() - {serving.ray_cluster()}
     with serving.no_request_fails(TRIAGE, ALARM, "the pods of the old image end"):
-        eventually(lambda: not serving.pods_of(before), "they are gone", tell=serving.said_of_pods)
+        eventually(lambda: not serving.old_pods(), "they are gone", tell=serving.said_of_pods)
     assert serving.ray_clusters() == {serving.ray_cluster()}
 
 
