@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 TOOLS := PYTHONPATH=tests/cluster:tests/support $(BIN)/python
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+# A run starts hundreds of processes: each would compile anew whatever it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # What a new checkout finds again.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet \
