@@ -4,7 +4,6 @@ The model never comes to an end by itself, and has room for few.
 """
 
 import asyncio
-import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from completions_stream import Completion, completion
+from completions_stream import completion
 from conftest import Platform, eventually, replicas, shoal
 from endless import POSITIONS, endless
 from spoken import spoken
@@ -114,39 +113,32 @@ def test_shoal_chat_prints_the_answer_and_nothing_else(
         assert (asked.stdout, asked.stderr) == (f"{case.answer}\n", "")
 
 
-async def test_a_killed_replica_breaks_its_streams_and_fails_no_request_that_had_no_answer_yet(
+async def test_a_killed_replica_breaks_its_stream_and_fails_no_request_that_had_no_answer_yet(
     platform: Platform, tmp_path: Path, client: httpx.AsyncClient
 ) -> None:
     spec = {"generation": {"maxSequences": 8, "maxTokens": POSITIONS}, "replicas": 2}
     base = platform.serve("mortal", "text-generation", endless(tmp_path / "mortal"), **spec)
-    async with contextlib.AsyncExitStack() as connections:
-        streams = [
-            await connections.enter_async_context(completion(client, base, **HELLO))
-            for _ in range(2)
-        ]
-        await asyncio.gather(*(stream.begun() for stream in streams))
+    async with completion(client, base, **HELLO) as stream:
+        await stream.begun()
+        # A stream that nobody reads is computed no further.
+        reading = asyncio.create_task(stream.ended())
         victim = await asyncio.to_thread(busiest, replicas("mortal"))
         with Traffic(f"{base}/v1/completions", BRIEF, clients=4) as traffic:
             await asyncio.to_thread(eventually, lambda: len(traffic.answers) > 20, "traffic flows")
             victim.kill()
-            broken = await first_to_break(streams)
+            with pytest.raises(httpx.RemoteProtocolError):
+                await reading
     print(traffic.report("kill -9 of one of two replicas that generate"))
-    assert not broken.done
+    assert not stream.done
     assert traffic.failures == []
-    # In a thread: meanwhile this one closes the connections, and no stream is computed any more.
-    await asyncio.to_thread(replaced, platform, victim)
-
-
-def replaced(platform: Platform, victim: psutil.Process) -> None:
-    """Return when there are two replicas again, without the victim."""
     eventually(lambda: victim not in replicas("mortal"), "the victim is gone")
     eventually(lambda: len(replicas("mortal")) == 2, "a new replica")
     platform.wait_ready("mortal")
 
 
 def busiest(processes: list[psutil.Process]) -> psutil.Process:
-    """The one that computes most, which is one that writes a stream: one that has only just started
-    may have a second or so to do.
+    """The one that computes most, which is the one that writes a stream: one that has only just
+    started may have a second or so to do.
     """
     before = {process: process.cpu_times().user for process in processes}
 
@@ -155,14 +147,3 @@ def busiest(processes: list[psutil.Process]) -> psutil.Process:
 
     eventually(lambda: max(map(computed, processes)) > 2, "a stream is computed")
     return max(processes, key=computed)
-
-
-async def first_to_break(streams: list[Completion]) -> Completion:
-    """The first of endless streams that ends, which its client is told by its connection alone."""
-    ends = {asyncio.create_task(stream.ended()): stream for stream in streams}
-    (first, *_), others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    for other in others:
-        other.cancel()
-    with pytest.raises(httpx.RemoteProtocolError):
-        await first
-    return ends[first]
