@@ -296,7 +296,7 @@ def test_the_operator_is_killed_and_no_request_fails(serving):
 
 
 def test_the_pods_of_the_old_image_end_and_no_request_fails(serving):
-    """They stay for two minutes, of which the tests before this one have taken a part."""
+    """They stay for two minutes, of which the tests before this one have taken a part, or all."""
     with serving.no_request_fails(TRIAGE, ALARM, "the pods of the old image end"):
         eventually(lambda: not serving.old_pods(), "they are gone", tell=serving.said_of_pods)
     assert serving.ray_clusters() == {serving.ray_cluster()}
