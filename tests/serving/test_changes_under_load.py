@@ -86,8 +86,7 @@ def test_scaling_up_and_down_fails_no_request(platform: Platform, tmp_path: Path
 
 def test_a_killed_replica_of_two_fails_no_request(platform: Platform, tmp_path: Path) -> None:
     base = platform.serve(NAME, "tensor", adder(tmp_path / "one", 1), replicas=2)
-    # So that some are on their way at any moment.
-    with Traffic(infer(base), ONES, pause=0.01) as traffic:
+    with Traffic(infer(base), ONES) as traffic:
         eventually(lambda: len(traffic.answers) > 50, "traffic flows")
         victim = replicas(NAME)[0]
         os.kill(victim.pid, signal.SIGKILL)

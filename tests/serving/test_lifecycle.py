@@ -29,7 +29,7 @@ ONES = tensor([1.0, 1.0, 1.0, 1.0])
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform that tests may kill, and leave running; its Fleet keeps an access log."""
+    """A platform that tests change, until one of them ends it; its Fleet keeps an access log."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "manifests").mkdir()
     spec = {"pools": [{"name": "local"}], "network": {"accessLog": True}}
@@ -37,6 +37,16 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     manifest = yaml.safe_dump({**fleet, "metadata": {"name": "default"}})
     (folder / "manifests" / "fleet.yaml").write_text(manifest)
     running = start(folder / "home", free_port(), "-f", str(folder / "manifests"))
+    try:
+        yield running
+    finally:
+        end(running)
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Iterator[Platform]:
+    """A platform that a test ends."""
+    running = start(tmp_path / "home", free_port())
     try:
         yield running
     finally:
@@ -143,26 +153,30 @@ def test_a_killed_up_is_taken_over_without_a_failed_request(own: Platform, tmp_p
     assert traffic.failures == []
 
 
-def test_down_ends_what_a_killed_up_left(own: Platform) -> None:
+def test_closing_the_terminal_leaves_nothing(own: Platform) -> None:
+    """Also of what an earlier one began."""
     folder = run_folder(own)
-    own.stop(signal.SIGKILL)
-    assert processes_of(folder)
-    assert shoal(own, "down").returncode == 0
+    assert own.stop(signal.SIGHUP) == 0
     assert processes_of(folder) == []
     assert not folder.exists()
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    brief = start(tmp_path / "home", free_port())
-    try:
-        folder = run_folder(brief)
-        assert brief.stop(signal.SIGINT) == 0
-        assert processes_of(folder) == []
-        assert not folder.exists()
-        assert list((brief.home / "run").glob("ray.*")) == []
-        assert not connects("127.0.0.1", brief.port)
-    finally:
-        end(brief)
+def test_down_ends_what_a_killed_up_left(brief: Platform) -> None:
+    folder = run_folder(brief)
+    brief.stop(signal.SIGKILL)
+    assert processes_of(folder)
+    assert shoal(brief, "down").returncode == 0
+    assert processes_of(folder) == []
+    assert not folder.exists()
+
+
+def test_ctrl_c_leaves_nothing(brief: Platform) -> None:
+    folder = run_folder(brief)
+    assert brief.stop(signal.SIGINT) == 0
+    assert processes_of(folder) == []
+    assert not folder.exists()
+    assert list((brief.home / "run").glob("ray.*")) == []
+    assert not connects("127.0.0.1", brief.port)
 
 
 def test_closing_the_terminal_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
@@ -244,9 +258,10 @@ def test_no_default_port_of_ray_is_taken(platform: Platform) -> None:
     """
     theirs = {6379, 8265, 8500, 9500, 10001, 8404, 9101}
     in_the_kernels_range = {44217, 44227, 52365}
-    chosen = {(name, port) for name, port in listening(platform) if not is_worker(name)}
-    assert [one for one in listening(platform) if one[1] in theirs] == []
-    assert [one for one in chosen if one[1] in in_the_kernels_range] == []
+    found = listening(platform)
+    assert [(name, port) for name, port in found if port in theirs] == []
+    chosen = [(name, port) for name, port in found if not is_worker(name)]
+    assert [(name, port) for name, port in chosen if port in in_the_kernels_range] == []
 
 
 def is_worker(name: str) -> bool:

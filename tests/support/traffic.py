@@ -24,7 +24,7 @@ class Traffic:
     url: str
     body: dict[str, Any]
     clients: int = 8
-    pause: float = 0.05
+    pause: float = 0.01
     answers: list[tuple[float, Any]] = field(default_factory=list)
     failures: list[tuple[float, str]] = field(default_factory=list)
 

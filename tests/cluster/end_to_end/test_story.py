@@ -238,6 +238,7 @@ def test_the_fleets_image_is_changed_and_no_request_fails(serving, twice):
     with serving.no_request_fails(TRIAGE, ALARM, "another image"):
         serving.patch("fleet", FLEET, {"ray": {"image": NEXT_IMAGE}})
         eventually(lambda: serving.ray_cluster() != before, "the address moves on")
+        assert serving.ray_clusters() == {before, serving.ray_cluster()}
         serving.wait_until_ready(f"fleet/{FLEET}", "model/alarm-triage", "model/digits")
     assert images(serving.pods(node_type="worker")) == {NEXT_IMAGE}
 
