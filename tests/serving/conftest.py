@@ -110,6 +110,23 @@ class Platform:
         eventually(lambda: self.is_ready(name), f"{name} Ready", seconds)
         return f"{self.url}/default/{name}"
 
+    def replicas(self, name: str) -> list[psutil.Process]:
+        """The processes that serve a Model, as Ray Serve knows them and as far as they live.
+
+        Their titles would tell as much, but Ray writes them anew again and again, and whoever reads
+        one meanwhile finds nothing.
+        """
+        answer = httpx.get(
+            f"{self.state.dashboard}/api/serve/applications/",
+            headers={"authorization": f"Bearer {self.state.token}"},
+            timeout=60,
+        )
+        application = answer.raise_for_status().json()["applications"][f"default.{name}"]
+        (deployment,) = application["deployments"].values()
+        # One that is only about to start has none yet.
+        numbers = {replica.get("pid") for replica in deployment["replicas"]}
+        return [process for process in psutil.process_iter() if process.pid in numbers]
+
     def delete(self, name: str) -> None:
         self.store.delete(Model, "default", name)
 
@@ -179,16 +196,6 @@ def _answers(platform: Platform) -> bool:
         return httpx.get(f"{platform.url}/-/healthz", timeout=5).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def replicas(name: str) -> list[psutil.Process]:
-    """The processes that serve a Model."""
-    title = f"ServeReplica:default.{name}:"
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if any(title in word for word in process.info["cmdline"] or [])
-    ]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import psutil
-from conftest import Platform, eventually, replicas
+from conftest import Platform, eventually
 from graphs import adder, broken, loop, tensor
 from traffic import Traffic
 
@@ -77,9 +77,9 @@ def test_scaling_up_and_down_fails_no_request(platform: Platform, tmp_path: Path
     base = platform.serve(NAME, "tensor", uri)
     with Traffic(infer(base), ONES) as traffic:
         platform.serve(NAME, "tensor", uri, replicas=3)
-        assert len(replicas(NAME)) == 3
+        assert len(platform.replicas(NAME)) == 3
         platform.serve(NAME, "tensor", uri, replicas=1)
-        eventually(lambda: len(replicas(NAME)) == 1, "two replicas are gone")
+        eventually(lambda: len(platform.replicas(NAME)) == 1, "two replicas are gone")
     print(traffic.report("scaling 1 to 3 to 1"))
     assert traffic.failures == []
 
@@ -88,10 +88,10 @@ def test_a_killed_replica_of_two_fails_no_request(platform: Platform, tmp_path: 
     base = platform.serve(NAME, "tensor", adder(tmp_path / "one", 1), replicas=2)
     with Traffic(infer(base), ONES) as traffic:
         eventually(lambda: len(traffic.answers) > 50, "traffic flows")
-        victim = replicas(NAME)[0]
+        victim = platform.replicas(NAME)[0]
         os.kill(victim.pid, signal.SIGKILL)
-        eventually(lambda: victim not in replicas(NAME), "the victim is gone")
-        eventually(lambda: len(replicas(NAME)) == 2, "a new replica")
+        eventually(lambda: victim not in platform.replicas(NAME), "the victim is gone")
+        eventually(lambda: len(platform.replicas(NAME)) == 2, "a new replica")
         platform.wait_ready(NAME)
     print(traffic.report("kill -9 of one of two replicas"))
     assert traffic.failures == []
@@ -134,7 +134,7 @@ def test_a_replica_that_stops_finishes_what_it_took(platform: Platform, tmp_path
         asked = [clients.submit(ask, base, rounds) for _ in range(2)]
         platform.serve(NAME, "tensor", uri, replicas=1)
         answers = [each.result() for each in asked]
-    eventually(lambda: len(replicas(NAME)) == 1, "one replica is gone")
+    eventually(lambda: len(platform.replicas(NAME)) == 1, "one replica is gone")
     assert [answer.status_code for answer in answers] == [200, 200]
 
 

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 from completions_stream import completion
-from conftest import Platform, eventually, replicas, shoal
+from conftest import Platform, eventually, shoal
 from endless import POSITIONS, endless
 from spoken import spoken
 from terminal import CTRL_C, CTRL_D, Terminal
@@ -122,7 +122,7 @@ async def test_a_killed_replica_breaks_its_stream_and_fails_no_request_that_had_
         await stream.begun()
         # A stream that nobody reads is computed no further.
         reading = asyncio.create_task(stream.ended())
-        victim = await asyncio.to_thread(busiest, replicas("mortal"))
+        victim = await asyncio.to_thread(busiest, platform.replicas("mortal"))
         with Traffic(f"{base}/v1/completions", BRIEF, clients=4) as traffic:
             await asyncio.to_thread(eventually, lambda: len(traffic.answers) > 20, "traffic flows")
             victim.kill()
@@ -131,8 +131,8 @@ async def test_a_killed_replica_breaks_its_stream_and_fails_no_request_that_had_
     print(traffic.report("kill -9 of one of two replicas that generate"))
     assert not stream.done
     assert traffic.failures == []
-    eventually(lambda: victim not in replicas("mortal"), "the victim is gone")
-    eventually(lambda: len(replicas("mortal")) == 2, "a new replica")
+    eventually(lambda: victim not in platform.replicas("mortal"), "the victim is gone")
+    eventually(lambda: len(platform.replicas("mortal")) == 2, "a new replica")
     platform.wait_ready("mortal")
 
 

@@ -1,10 +1,13 @@
 """Grammars that are meant to hurt: refused, or followed within their limits; never more."""
 
+import contextlib
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
+import psutil
 import pytest
 from guided import Guided
 
@@ -182,6 +185,17 @@ class TestTrial:
         assert trial.fault(self.FINE) is None
         trial.close()
 
+    def test_counts_the_time_of_a_processor_not_that_of_a_clock(self):
+        others = set(psutil.Process().children())
+        with contextlib.closing(Trial(limit_s=0.5)) as trial:
+            assert trial.fault(self.FINE) is None
+            (process,) = set(psutil.Process().children()) - others
+            process.suspend()
+            resumed = threading.Timer(1.0, process.resume)
+            resumed.start()
+            assert trial.fault(self.FINE) is None
+            assert resumed.finished.is_set()
+
     def test_can_be_closed_and_used_again(self):
         trial = Trial()
         trial.close()
@@ -196,6 +210,6 @@ class TestTrial:
             Trial().fault(self.FINE)
 
     def test_ends_with_its_parent(self):
-        command = [sys.executable, "-P", "-m", "shoal_serving.generate.grammar.trial"]
+        command = [sys.executable, "-P", "-m", "shoal_serving.generate.grammar.trial", "1"]
         done = subprocess.run(command, input=b"", capture_output=True, timeout=60, check=True)
         assert done.stdout == b'""\n'

@@ -5,14 +5,16 @@ intersection of a few expressions, or a `multipleOf`, may take for ever, and wha
 own process cannot be stopped. What passes here takes about as long again when it is compiled for
 good.
 
-`python -m shoal_serving.generate.grammar.trial` reads grammars as lines of JSON strings, and
-answers each with one: what is wrong with it, or nothing.
+`python -m shoal_serving.generate.grammar.trial SECONDS` reads grammars as lines of JSON strings,
+and answers each with one: what is wrong with it, or nothing. It dies of one that takes more than
+SECONDS of a processor: a sound grammar is not refused because the machine is busy.
 """
 
 import json
 import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +26,9 @@ from shoal.errors import InferenceFailed
 from shoal_serving.generate.grammar.limits import first_line, parser_limits
 
 LIMIT_S = 3.0
+# A busy machine gives a process less than a processor; and one that is starved is given up.
+_WALL_S_PER_LIMIT_S = 5
+_NEVER = 0.0
 _MOST_MEMORY = 1 << 30
 _READY = b'""\n'
 
@@ -31,7 +36,8 @@ _READY = b'""\n'
 class Trial:
     """The process, started when it is first needed and again after it had to be killed.
 
-    One grammar at a time; may be called from any thread.
+    One grammar at a time, which has `limit_s` seconds of a processor. May be called from any
+    thread.
     """
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
@@ -61,7 +67,7 @@ class Trial:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._stop()
-            self._process = _start()
+            self._process = _start(self._limit_s)
         return self._process
 
     def _stop(self) -> None:
@@ -80,16 +86,17 @@ class Trial:
             process.stdin.flush()
         except BrokenPipeError:
             return None
-        return _line(process.stdout.fileno(), time.monotonic() + self._limit_s)
+        until = time.monotonic() + self._limit_s * _WALL_S_PER_LIMIT_S
+        return _line(process.stdout.fileno(), until)
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(limit_s: float) -> subprocess.Popen[bytes]:
     """Start it and wait until it is ready: that takes no time from the first grammar's.
 
     What it says when it dies, such as of memory, goes to our own standard error.
     """
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "shoal_serving.generate.grammar.trial"],
+        [sys.executable, "-P", "-m", "shoal_serving.generate.grammar.trial", str(limit_s)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -115,14 +122,16 @@ def _line(source: int, until: float) -> bytes | None:
 
 def main() -> int:
     """The process."""
+    limit_s = float(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     # A vocabulary of bytes: what an expression costs hardly depends on the tokens.
     tokenizer = LLTokenizer("byte")
     _say("")
     for line in sys.stdin:
-        _limit_time()
+        _end_after(limit_s)
         grammar = json.loads(line)
         matcher = LLMatcher(tokenizer, grammar, log_level=0, limits=parser_limits())
+        _end_after(_NEVER)
         _say(first_line(matcher.get_error()) if matcher.is_error() else "")
     return 0
 
@@ -132,11 +141,9 @@ def _say(answer: str) -> None:
     sys.stdout.flush()
 
 
-def _limit_time() -> None:
-    """The kernel ends us if whoever would kill us is gone."""
-    spent = time.process_time()
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(spent + LIMIT_S) + 2, hard))
+def _end_after(seconds: float) -> None:
+    """The kernel ends us (SIGPROF) once we have had so many seconds of a processor from now on."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 if __name__ == "__main__":
