@@ -68,7 +68,9 @@ class OperatorProcess:
     def ask(self, path: str) -> tuple[int, str]:
         """Status and text of `/healthz`, `/readyz` or `/metrics`."""
         try:
-            with urllib.request.urlopen(f"http://{self._probes}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(
+                f"http://{self._probes}{path}", timeout=PATIENCE_S
+            ) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

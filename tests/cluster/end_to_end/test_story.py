@@ -244,6 +244,8 @@ def test_the_fleets_image_is_changed_and_no_request_fails(serving, twice):
 
 
 def test_the_api_server_restarts_and_no_request_fails(serving):
+    # A Fleet is ready, and so are its Models, before the last of its workers is.
+    serving.wait_until_whole()
     before = serving.containers()
     with serving.no_request_fails(TRIAGE, ALARM, "the API server restarted"):
         serving.node.control_plane.restart_api_server()
