@@ -95,6 +95,7 @@ class _Operator:
                 await self._finish(work, hold)
         finally:
             if hold.done():
+                logger.error("%s; this process ends within %.0f s", hold.exception(), END_S)
                 _end_process_in(END_S)
             await _end(work, hold)
         if hold.cancelled():
