@@ -49,6 +49,9 @@ class OperatorProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 env=os.environ | path | (environment or {}),
+                # Linux divides the processors among sessions: in that of the tests, which is one
+                # for all of them, it may get none for seconds, and would lose its Lease.
+                start_new_session=True,
             )
 
     @property
