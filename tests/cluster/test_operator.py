@@ -172,7 +172,7 @@ def test_a_leader_that_stood_still_writes_nothing_more_and_ends(field, busy):
     paused = datetime.now(UTC)
     eventually(lambda: second.leads and field.writes_of(second))
     first.resume()
-    assert first.ended() == 1
+    assert first.ended(10) == 1
     assert first.said("this process ends within")
     assert first.records[-1]["level"] == "critical"
     assert "Lease" in first.records[-1]["message"]

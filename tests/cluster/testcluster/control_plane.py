@@ -152,7 +152,7 @@ class ControlPlane:
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """One request to the API server as its administrator: status and body."""
         connection = http.client.HTTPSConnection(
-            self.place.address, self.port, timeout=30, context=self._trusting()
+            self.place.address, self.port, timeout=10, context=self._trusting()
         )
         try:
             sent = None if body is None else json.dumps(body)
